@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace auditchain {
+
+/// A SHA-256 value. Default-constructed it is the genesis previous checksum: 32 zero bytes.
+struct Digest {
+    std::array<std::uint8_t, 32> bytes{};
+
+    bool operator==(const Digest&) const = default;
+    auto operator<=>(const Digest&) const = default;
+};
+
+/// Characters in the hex form of a Digest.
+inline constexpr std::size_t kDigestHexSize = 2 * sizeof(Digest);
+
+/// Write n bytes as 2n lower-case hex characters to out, without a terminator.
+inline void write_hex(const std::uint8_t* bytes, std::size_t n, char* out) noexcept {
+    constexpr char kDigits[] = "0123456789abcdef";
+    for (std::size_t i = 0; i < n; ++i) {
+        *out++ = kDigits[bytes[i] >> 4];
+        *out++ = kDigits[bytes[i] & 0x0F];
+    }
+}
+
+/// Return the 64 lower-case hex characters of a digest.
+inline std::string to_hex(const Digest& digest) {
+    std::string hex(kDigestHexSize, '\0');
+    write_hex(digest.bytes.data(), digest.bytes.size(), hex.data());
+    return hex;
+}
+
+}  // namespace auditchain

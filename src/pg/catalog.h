@@ -1,0 +1,52 @@
+// Access to auditchain's own tables (sql/catalog.sql).
+#pragma once
+
+#include "pg/backend.h"
+
+extern "C" {
+#include <catalog/pg_type_d.h>
+#include <utils/uuid.h>
+}
+
+namespace auditchain::pg {
+
+inline constexpr int kFormat = 1;  // of payloads and checksums: docs/format.md
+
+struct Arg {
+    Oid type;
+    Datum value;
+    bool null = false;
+};
+
+inline Arg uuid_arg(const pg_uuid_t& id) {
+    return {UUIDOID, UUIDPGetDatum(&id)};
+}
+inline Arg text_arg(const char* text) {
+    return text ? Arg{TEXTOID, CStringGetTextDatum(text)} : Arg{TEXTOID, 0, true};
+}
+
+// Runs one statement on the catalog as its owner, seeing all that is committed whatever the
+// transaction's isolation level. Results are in SPI_processed and SPI_tuptable: the caller has SPI
+// connected, and checks the user's rights before.
+void query_catalog(const char* sql, std::initializer_list<Arg> args);
+void change_catalog(const char* sql, std::initializer_list<Arg> args);
+
+// Records what was done to a log as a whole, and by whom.
+void record_log_event(const pg_uuid_t& log, const char* event, const char* detail);
+
+// Number of the chain of this log, key and lane; 0 when there is none. Sees what is committed now.
+std::int32_t find_chain(const pg_uuid_t& log, std::string_view key, int lane);
+
+// Registers a new chain and returns its number. The caller holds the lock of (log, key, lane).
+std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane);
+
+struct ChainName {
+    pg_uuid_t log;
+    char* key;  // canonical JSON array, in the server's encoding
+    int lane;
+};
+
+// Reads what a chain number stands for; false when there is no such chain.
+bool find_chain_name(std::int32_t chain_id, ChainName* name);
+
+}  // namespace auditchain::pg

@@ -1,0 +1,42 @@
+// Every difference between the supported PostgreSQL versions (15 to 18), and nothing else.
+#pragma once
+
+#if PG_VERSION_NUM < 150000
+#error "auditchain needs PostgreSQL 15 or newer"
+#endif
+
+extern "C" {
+#include <access/genam.h>
+#include <catalog/pg_class.h>
+#include <utils/acl.h>
+#if PG_VERSION_NUM >= 160000
+#include <varatt.h>
+#endif
+}
+
+// PGDLLEXPORT is empty on Unix before 16, where -fvisibility=hidden would then hide everything.
+#define AUDITCHAIN_EXPORT __attribute__((visibility("default")))
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT AUDITCHAIN_EXPORT
+#endif
+
+namespace auditchain::pg::compat {
+
+inline IndexScanDesc index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys) {
+#if PG_VERSION_NUM >= 180000
+    return ::index_beginscan(heap, index, snapshot, nullptr, nkeys, 0);
+#else
+    return ::index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+inline bool owns_relation(Oid relation, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, role);
+#else
+    return pg_class_ownercheck(relation, role);
+#endif
+}
+
+}  // namespace auditchain::pg::compat

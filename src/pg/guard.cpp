@@ -1,0 +1,211 @@
+#include "pg/guard.h"
+
+#include "pg/errors.h"
+
+extern "C" {
+#include <access/table.h>
+#include <catalog/pg_inherits.h>
+#include <catalog/pg_trigger.h>
+#include <commands/trigger.h>
+#include <executor/spi.h>
+#include <utils/lsyscache.h>
+
+AUDITCHAIN_EXPORT Datum auditchain_chain_entry(PG_FUNCTION_ARGS);
+AUDITCHAIN_EXPORT Datum auditchain_refuse_change(PG_FUNCTION_ARGS);
+}
+
+namespace auditchain::pg {
+namespace {
+
+struct GuardTrigger {
+    const char* name;
+    std::int16_t type;
+    PGFunction function;
+    const char* definition;  // with the table for %s
+};
+
+constexpr GuardTrigger kGuardTriggers[] = {
+    {kChainTrigger, TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT,
+     auditchain_chain_entry,
+     "CREATE TRIGGER zz_auditchain_chain BEFORE INSERT ON %s "
+     "FOR EACH ROW EXECUTE FUNCTION auditchain._chain_entry()"},
+    // Row triggers pass to partitions made later, and fire where a replica applies changes.
+    {"auditchain_guard_row",
+     TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
+     auditchain_refuse_change,
+     "CREATE TRIGGER auditchain_guard_row BEFORE UPDATE OR DELETE ON %s "
+     "FOR EACH ROW EXECUTE FUNCTION auditchain._refuse_change()"},
+    // Statement triggers fire even when no row matches, and for TRUNCATE.
+    {"auditchain_guard_statement",
+     TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE,
+     auditchain_refuse_change,
+     "CREATE TRIGGER auditchain_guard_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON %s "
+     "FOR EACH STATEMENT EXECUTE FUNCTION auditchain._refuse_change()"},
+};
+
+const Trigger* find_trigger(Relation table, const char* name) {
+    if (table->trigdesc == nullptr) {
+        return nullptr;
+    }
+    std::span<const Trigger> triggers = {table->trigdesc->triggers,
+                                         static_cast<std::size_t>(table->trigdesc->numtriggers)};
+    auto found = std::find_if(triggers.begin(), triggers.end(),
+                              [name](const Trigger& t) { return strcmp(t.tgname, name) == 0; });
+    return found == triggers.end() ? nullptr : &*found;
+}
+
+// Whether the trigger really calls our code: somebody may have replaced the SQL function.
+bool calls(const Trigger& trigger, PGFunction function) {
+    FmgrInfo info;
+    fmgr_info(trigger.tgfoid, &info);
+    return info.fn_addr == function;
+}
+
+const char* trigger_fault(Relation table, const GuardTrigger& wanted) {
+    const Trigger* trigger = find_trigger(table, wanted.name);
+    if (trigger == nullptr) {
+        return "is missing";
+    }
+    if (trigger->tgenabled == TRIGGER_DISABLED) {
+        return "is disabled";
+    }
+    if (trigger->tgenabled != TRIGGER_FIRES_ALWAYS) {
+        return "is not ENABLE ALWAYS";
+    }
+    bool same = trigger->tgtype == wanted.type && trigger->tgqual == nullptr &&
+                trigger->tgnattr == 0 && calls(*trigger, wanted.function);
+    return same ? nullptr : "is not auditchain's";
+}
+
+List* table_findings(Relation table, List* findings) {
+    const char* name = qualified_name(RelationGetRelid(table));
+    for (const GuardTrigger& wanted : kGuardTriggers) {
+        if (const char* fault = trigger_fault(table, wanted)) {
+            findings = lappend(findings, psprintf("trigger %s on %s %s", wanted.name, name, fault));
+        }
+    }
+    if (const char* later = later_insert_trigger(table)) {
+        findings = lappend(findings, psprintf("trigger %s on %s runs after %s",
+                                              quote_identifier(later), name, kChainTrigger));
+    }
+    if (table->rd_rel->relkind == RELKIND_RELATION && !has_position_index(table)) {
+        findings = lappend(
+            findings, psprintf("the index on (chain_id, chain_position) of %s is missing", name));
+    }
+    return findings;
+}
+
+void execute_ddl(const char* statement) {
+    SPI_execute(statement, false, 0);
+}
+
+}  // namespace
+
+List* log_tables(Oid root, LOCKMODE lock) {
+    return get_rel_relkind(root) == RELKIND_PARTITIONED_TABLE
+               ? find_all_inheritors(root, lock, nullptr)
+               : list_make1_oid(root);
+}
+
+void install_guard(Oid table) {
+    const char* name = qualified_name(table);
+    for (const GuardTrigger& wanted : kGuardTriggers) {
+        Relation relation = table_open(table, AccessShareLock);
+        bool present = find_trigger(relation, wanted.name) != nullptr;
+        table_close(relation, NoLock);
+        if (!present) {
+            execute_ddl(psprintf(wanted.definition, name));
+            execute_ddl(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, wanted.name));
+        }
+    }
+}
+
+void remove_guard(Oid table) {
+    for (const GuardTrigger& wanted : kGuardTriggers) {
+        Relation relation = table_open(table, AccessShareLock);
+        const Trigger* trigger = find_trigger(relation, wanted.name);
+        // A row trigger of a partition goes with that of its parent.
+        bool cloned = trigger != nullptr && trigger->tgisclone;
+        table_close(relation, NoLock);
+        if (!cloned) {
+            execute_ddl(
+                psprintf("DROP TRIGGER IF EXISTS %s ON %s", wanted.name, qualified_name(table)));
+        }
+    }
+}
+
+List* guard_findings(const Log& log) {
+    List* findings = NIL;
+    ListCell* cell;
+    foreach (cell, log_tables(log.relation, AccessShareLock)) {
+        Relation table = table_open(lfirst_oid(cell), AccessShareLock);
+        findings = table_findings(table, findings);
+        table_close(table, NoLock);
+    }
+    return findings;
+}
+
+const char* later_insert_trigger(Relation table) {
+    if (table->trigdesc == nullptr) {
+        return nullptr;
+    }
+    for (int i = 0; i < table->trigdesc->numtriggers; i++) {
+        const Trigger& trigger = table->trigdesc->triggers[i];
+        constexpr int kRowBeforeInsert =
+            TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT;
+        if ((trigger.tgtype & kRowBeforeInsert) == kRowBeforeInsert &&
+            trigger.tgenabled != TRIGGER_DISABLED && strcmp(trigger.tgname, kChainTrigger) > 0) {
+            return pstrdup(trigger.tgname);
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+namespace {
+
+const char* refused_command(TriggerEvent event) {
+    return TRIGGER_FIRED_BY_UPDATE(event)   ? "UPDATE"
+           : TRIGGER_FIRED_BY_DELETE(event) ? "DELETE"
+                                            : "TRUNCATE";
+}
+
+}  // namespace
+
+// Trigger: refuses UPDATE, DELETE and TRUNCATE.
+AUDITCHAIN_FUNCTION(auditchain_refuse_change) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("auditchain._refuse_change() is a trigger function"));
+    }
+    auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
+    Oid table = RelationGetRelid(trigger->tg_relation);
+    Oid log = partition_root(table);
+    ereport(ERROR, errcode(ERRCODE_AC_APPEND_ONLY),
+            errmsg("%s refused: log \"%s\" is append-only", refused_command(trigger->tg_event),
+                   get_rel_name(log)),
+            errdetail("%s is protected by auditchain: each entry is chained to the one before it.",
+                      qualified_name(table)),
+            errhint("Correct an entry by inserting another. "
+                    "SELECT auditchain.release('%s', 'reason') ends protection.",
+                    qualified_name(log)));
+}
+
+// _guard(log) → text: "on", or what is wrong with the guard.
+AUDITCHAIN_FUNCTION(auditchain_guard) {
+    const Log& log = require_log(PG_GETARG_OID(0));
+    if (log.released) {
+        PG_RETURN_TEXT_P(cstring_to_text("released"));
+    }
+    StringInfoData state;
+    initStringInfo(&state);
+    ListCell* cell;
+    foreach (cell, guard_findings(log)) {
+        appendStringInfo(&state, "%s%s", state.len > 0 ? "; " : "",
+                         static_cast<const char*>(lfirst(cell)));
+    }
+    PG_RETURN_TEXT_P(cstring_to_text(state.len > 0 ? state.data : "on"));
+}

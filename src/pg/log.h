@@ -1,0 +1,57 @@
+// A log as the backend knows it: its entry in the catalog, its columns and their payload members.
+#pragma once
+
+#include "pg/backend.h"
+#include "pg/catalog.h"
+
+extern "C" {
+#include <utils/jsonb.h>
+#include <utils/rel.h>
+}
+
+namespace auditchain::pg {
+
+// The columns that auditchain adds to a log.
+inline constexpr const char* kOwnColumns[] = {"chain_id", "chain_position", "previous_checksum",
+                                              "checksum"};
+bool is_own_column(const char* name);
+
+struct LogColumn {
+    NameData name;            // of the column now, as in every partition
+    std::string_view member;  // frozen name in the payload, UTF-8
+    const char* absent;       // canonical JSON for which the member is left out, or nullptr
+};
+
+struct Log {
+    Oid relation;  // the table, or the root of its partitions
+    pg_uuid_t id;
+    int lanes;
+    bool released;
+    Jsonb* mapping;                              // set_mapping's object, {} where never set
+    std::span<LogColumn> columns;                // by UTF-16 order of their members
+    std::span<const std::string_view> chain_by;  // members
+};
+
+// Reads the log that a table or partition belongs to; nullptr when it belongs to none. The result,
+// palloc'd in the current context, is a copy of its own: no invalidation touches it.
+const Log* read_log(Oid relation);
+
+// The same, with an error for what is no log.
+const Log& require_log(Oid relation);
+
+// The topmost table that a relation is a partition of; itself when it is none.
+Oid partition_root(Oid relation);
+
+// Leaf tables of a log: its partitions at any depth, or itself. Locks each with AccessShareLock.
+List* log_leaves(Oid relation);
+
+// "schema.table", quoted where necessary; palloc'd.
+char* qualified_name(Oid relation);
+
+// The column among `columns` with this current name, or nullptr.
+const LogColumn* find_column(const Log& log, const char* name);
+
+// Errors unless the current user owns the relation.
+void require_owner(Oid relation);
+
+}  // namespace auditchain::pg

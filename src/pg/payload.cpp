@@ -1,0 +1,168 @@
+#include "pg/payload.h"
+
+#include "pg/errors.h"
+#include "pg/log_cache.h"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <mb/pg_wchar.h>
+#include <utils/lsyscache.h>
+#include <utils/typcache.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+// A writer with its two buffers, in the current context for as long as that lives.
+struct BufferedWriter {
+    PallocBuffer out{CurrentMemoryContext};
+    PallocBuffer scratch{CurrentMemoryContext};
+    JsonWriter json{out, scratch};
+};
+
+JsonWriter* make_json_writer() {
+    return &(new (palloc(sizeof(BufferedWriter))) BufferedWriter)->json;
+}
+
+AttrNumber find_attribute(TupleDesc descriptor, const char* name) {
+    for (int i = 0; i < descriptor->natts; i++) {
+        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0) {
+            return attribute->attnum;
+        }
+    }
+    return InvalidAttrNumber;
+}
+
+void plan_columns(const Log& log, TupleDesc descriptor, RowPlan* plan) {
+    auto* columns =
+        static_cast<PlannedColumn*>(palloc0(sizeof(PlannedColumn) * (log.columns.size() + 1)));
+    std::size_t count = 0;
+    for (const LogColumn& column : log.columns) {
+        AttrNumber attnum = find_attribute(descriptor, NameStr(column.name));
+        if (attnum == InvalidAttrNumber) {
+            continue;
+        }
+        columns[count++] = {attnum - 1, column.member, column.absent,
+                            make_value_writer(TupleDescAttr(descriptor, attnum - 1)->atttypid,
+                                              &plan->depends_on_types)};
+    }
+    plan->columns = {columns, count};
+}
+
+void plan_key(const Log& log, RowPlan* plan) {
+    auto* key =
+        static_cast<PlannedColumn*>(palloc0(sizeof(PlannedColumn) * (log.chain_by.size() + 1)));
+    std::size_t count = 0;
+    for (std::string_view member : log.chain_by) {
+        auto column = std::find_if(plan->columns.begin(), plan->columns.end(),
+                                   [member](const PlannedColumn& c) { return c.member == member; });
+        if (column == plan->columns.end()) {
+            ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
+                    errmsg("log \"%s\" has lost a column that its chains are keyed by",
+                           get_rel_name(log.relation)),
+                    errdetail("The column that is \"%.*s\" in payloads is missing.",
+                              static_cast<int>(member.size()), member.data()));
+        }
+        key[count++] = *column;
+    }
+    plan->key = {key, count};
+}
+
+// A column that was added with a default is left out where it equals that default, and there NULL
+// is written; any other column is left out where it is NULL.
+void write_member(JsonWriter& json, const PlannedColumn& column, Datum value, bool null) {
+    if (null && column.absent == nullptr) {
+        return;
+    }
+    json.key(column.member);
+    if (null) {
+        json.null();
+    } else {
+        write_value(json, *column.writer, value);
+    }
+    if (column.absent != nullptr && json.last_value() == column.absent) {
+        json.drop_member();
+    }
+}
+
+}  // namespace
+
+RowPlan* plan_row(const Log& log, TupleDesc descriptor) {
+    auto* plan = static_cast<RowPlan*>(palloc0(sizeof(RowPlan)));
+    plan->chain_id = find_attribute(descriptor, "chain_id");
+    plan->chain_position = find_attribute(descriptor, "chain_position");
+    plan->previous_checksum = find_attribute(descriptor, "previous_checksum");
+    plan->checksum = find_attribute(descriptor, "checksum");
+    plan_columns(log, descriptor, plan);
+    plan_key(log, plan);
+    plan->json = make_json_writer();
+    return plan;
+}
+
+std::string_view write_payload(RowPlan* plan, const Datum* values, const bool* nulls) {
+    JsonWriter& json = *plan->json;
+    json.reset();
+    json.begin_object();
+    for (const PlannedColumn& column : plan->columns) {
+        write_member(json, column, values[column.index], nulls[column.index]);
+    }
+    json.end_object();
+    return json.text();
+}
+
+std::string_view write_chain_key(RowPlan* plan, const Datum* values, const bool* nulls) {
+    if (plan->key.empty()) {
+        return "[]";
+    }
+    JsonWriter& json = *plan->json;
+    json.reset();
+    json.begin_array();
+    for (const PlannedColumn& column : plan->key) {
+        if (nulls[column.index]) {
+            json.null();
+        } else {
+            write_value(json, *column.writer, values[column.index]);
+        }
+    }
+    json.end_array();
+    return json.text();
+}
+
+char* value_as_json(Oid type, Datum value) {
+    bool depends_on_types = false;
+    ValueWriter* writer = make_value_writer(type, &depends_on_types);
+    JsonWriter* json = make_json_writer();
+    write_value(*json, *writer, value);
+    return pnstrdup(json->text().data(), json->text().size());
+}
+
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+// payload(entry anyelement) → text: the exact bytes hashed for an entry of a log.
+AUDITCHAIN_FUNCTION(auditchain_payload) {
+    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+    Oid relation = get_typ_typrelid(get_fn_expr_argtype(fcinfo->flinfo, 0));
+    if (!OidIsValid(relation)) {
+        ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG), errmsg("payload() takes an entry of a log"),
+                errdetail("The argument is not a row of a table."),
+                errhint("SELECT auditchain.payload(e) FROM some_log AS e"));
+    }
+    CachedLog& cached = require_cached_log(relation);
+    HeapTupleData tuple = {};
+    tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+    ItemPointerSetInvalid(&tuple.t_self);
+    tuple.t_data = row;
+    int natts = cached.descriptor->natts;
+    auto* values = static_cast<Datum*>(palloc(natts * sizeof(Datum)));
+    auto* nulls = static_cast<bool*>(palloc(natts * sizeof(bool)));
+    heap_deform_tuple(&tuple, cached.descriptor, values, nulls);
+    std::string_view payload = write_payload(cached.plan, values, nulls);
+    // Back into the server's encoding, as every text value is.
+    const char* text = pg_any_to_server(payload.data(), static_cast<int>(payload.size()), PG_UTF8);
+    PG_RETURN_TEXT_P(text == payload.data()
+                         ? cstring_to_text_with_len(text, static_cast<int>(payload.size()))
+                         : cstring_to_text(text));
+}

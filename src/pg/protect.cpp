@@ -1,0 +1,247 @@
+// protect(): puts a table under protection. Runs as the caller, who must own the table; only the
+// catalog is written as its owner.
+
+#include "pg/backfill.h"
+#include "pg/errors.h"
+#include "pg/guard.h"
+#include "pg/log.h"
+#include "pg/table_columns.h"
+
+extern "C" {
+#include <access/relation.h>
+#include <access/table.h>
+#include <access/xact.h>
+#include <catalog/catalog.h>
+#include <catalog/pg_inherits.h>
+#include <executor/spi.h>
+#include <miscadmin.h>
+#include <storage/lmgr.h>
+#include <utils/array.h>
+#include <utils/guc.h>
+#include <utils/inval.h>
+#include <utils/lsyscache.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+constexpr int kMaxLanes = 1024;
+constexpr const char* kStorageOrder = "tableoid, ctid";
+
+[[noreturn]] void refuse_table(Oid table, const char* detail, const char* hint) {
+    ereport(ERROR, errcode(ERRCODE_AC_UNSUITABLE_TABLE),
+            errmsg("cannot protect \"%s\"", get_rel_name(table)), errdetail("%s", detail),
+            errhint("%s", hint));
+    pg_unreachable();
+}
+
+void require_suitable_table(Relation table) {
+    Oid oid = RelationGetRelid(table);
+    char kind = table->rd_rel->relkind;
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
+        refuse_table(oid, "It is not an ordinary or partitioned table.",
+                     "Protect the table that the entries are stored in.");
+    }
+    if (IsCatalogRelation(table)) {
+        refuse_table(oid, "It is a system catalog.", "Protect a table of your own.");
+    }
+    if (table->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT) {
+        refuse_table(oid, "It is temporary or unlogged, and would lose its entries in a crash.",
+                     "ALTER TABLE … SET LOGGED makes an unlogged table permanent.");
+    }
+    if (table->rd_rel->relispartition) {
+        refuse_table(oid, "It is a partition.",
+                     "Protect the partitioned table; its partitions are protected with it.");
+    }
+    bool inherits = has_superclass(oid) || (kind == RELKIND_RELATION && has_subclass(oid) &&
+                                            find_inheritance_children(oid, AccessShareLock) != NIL);
+    if (inherits) {
+        refuse_table(oid, "It is part of a table inheritance.",
+                     "Use declarative partitioning, or a table without parents and children.");
+    }
+}
+
+void require_unprotected(Oid table) {
+    const Log* log = read_log(table);
+    if (log != nullptr && !log->released) {
+        ereport(ERROR, errcode(ERRCODE_AC_ALREADY_PROTECTED),
+                errmsg("\"%s\" is already protected", get_rel_name(table)),
+                errdetail("It is a log of auditchain."),
+                errhint("SELECT auditchain.release('%s', 'reason') ends protection.",
+                        qualified_name(table)));
+    }
+    for (const char* own : kOwnColumns) {
+        if (get_attnum(table, own) != InvalidAttrNumber) {
+            refuse_table(table, psprintf("It has a column \"%s\" already.", own),
+                         "Rename the column: auditchain adds columns of its own under the names "
+                         "chain_id, chain_position, previous_checksum and checksum.");
+        }
+    }
+}
+
+void require_chain_trigger_last(Oid table) {
+    Relation relation = table_open(table, NoLock);
+    const char* later = later_insert_trigger(relation);
+    table_close(relation, NoLock);
+    if (later != nullptr) {
+        ereport(ERROR, errcode(ERRCODE_AC_TRIGGER_ORDER),
+                errmsg("trigger \"%s\" on \"%s\" would run after auditchain's", later,
+                       get_rel_name(table)),
+                errdetail("BEFORE ROW triggers fire in the order of their names, and what runs "
+                          "after %s could change a row that is already hashed.",
+                          kChainTrigger),
+                errhint("ALTER TRIGGER %s ON %s RENAME TO a name that sorts before %s.",
+                        quote_identifier(later), qualified_name(table), kChainTrigger));
+    }
+}
+
+// The default order of entries that are already there: the primary key; nullptr when there is none.
+const char* primary_key_order(Oid table) {
+    return column_list(primary_key_columns(table));
+}
+
+bool has_rows(Oid table) {
+    SPI_execute(psprintf("SELECT FROM %s LIMIT 1", qualified_name(table)), false, 1);
+    return SPI_processed > 0;
+}
+
+const char* require_order(Oid table, ArrayType* order_by) {
+    const char* primary_key = primary_key_order(table);
+    if (order_by != nullptr) {
+        List* columns = require_columns(table, order_by, "order_by");
+        if (columns != NIL) {
+            // Rows that tie fall back to the primary key, or to where they are stored.
+            return psprintf("%s, %s", column_list(columns),
+                            primary_key ? primary_key : kStorageOrder);
+        }
+    }
+    if (primary_key == nullptr && has_rows(table)) {
+        ereport(
+            ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+            errmsg("\"%s\" has entries and no primary key to order them by", get_rel_name(table)),
+            errdetail("Entries that are already there are chained first, in a definite order."),
+            errhint("Name the columns: auditchain.protect('%s', order_by => "
+                    "'{occurred_at}')",
+                    qualified_name(table)));
+    }
+    return primary_key ? primary_key : kStorageOrder;
+}
+
+void add_columns(Oid table) {
+    SPI_execute(psprintf("ALTER TABLE %s ADD COLUMN chain_id integer, "
+                         "ADD COLUMN chain_position bigint, "
+                         "ADD COLUMN previous_checksum bytea, ADD COLUMN checksum bytea",
+                         qualified_name(table)),
+                false, 0);
+}
+
+// NOT NULL, and the index that finds the newest entry of a chain. Where a unique index would have
+// to contain the partition key, it is not unique: the chain's lock and verification see to that.
+void constrain_columns(Oid table) {
+    const char* name = qualified_name(table);
+    bool partitioned = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
+    SPI_execute(psprintf("ALTER TABLE %s ALTER COLUMN chain_id SET NOT NULL, "
+                         "ALTER COLUMN chain_position SET NOT NULL, "
+                         "ALTER COLUMN previous_checksum SET NOT NULL, "
+                         "ALTER COLUMN checksum SET NOT NULL%s",
+                         name, partitioned ? "" : ", ADD UNIQUE (chain_id, chain_position)"),
+                false, 0);
+    if (partitioned) {
+        SPI_execute(psprintf("CREATE INDEX ON %s (chain_id, chain_position)", name), false, 0);
+    }
+}
+
+void register_log(Oid table, ArrayType* chain_by, int lanes) {
+    change_catalog(
+        "WITH new AS (INSERT INTO auditchain.log (relation, relation_oid, name, chain_by, lanes) "
+        "  VALUES ($1, $1::oid, $1::regclass::text, $2::text[], $3) RETURNING log_id) "
+        "INSERT INTO auditchain.log_column (log_id, attnum, column_name, member) "
+        "SELECT new.log_id, a.attnum, a.attname, a.attname "
+        "FROM new, pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped "
+        "AND a.attgenerated = '' AND a.attname <> ALL ($4::name[])",
+        {{REGCLASSOID, ObjectIdGetDatum(table)},
+         {NAMEARRAYOID, PointerGetDatum(chain_by)},
+         {INT4OID, Int32GetDatum(lanes)},
+         text_arg("{chain_id,chain_position,previous_checksum,checksum}")});
+}
+
+void require_lanes(int lanes) {
+    if (lanes < 1 || lanes > kMaxLanes) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                errmsg("lanes must be between 1 and %d", kMaxLanes),
+                errdetail("The argument is %d.", lanes),
+                errhint("lanes => 1 keeps one strict chain per key; more let writers go on in "
+                        "parallel."));
+    }
+}
+
+// Locks the table and all its partitions against everybody, and checks that it can be protected.
+List* lock_suitable_table(Oid table) {
+    if (get_rel_name(table) == nullptr) {
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+                errmsg("relation with OID %u does not exist", table));
+    }
+    require_owner(table);
+    LockRelationOid(table, AccessExclusiveLock);
+    Relation relation = try_relation_open(table, NoLock);
+    if (relation == nullptr) {
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+                errmsg("relation with OID %u was dropped meanwhile", table));
+    }
+    require_suitable_table(relation);
+    relation_close(relation, NoLock);
+    require_unprotected(table);
+    List* tables = log_tables(table, AccessExclusiveLock);
+    ListCell* cell;
+    foreach (cell, tables) {
+        require_chain_trigger_last(lfirst_oid(cell));
+    }
+    return tables;
+}
+
+}  // namespace
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+// protect(log regclass, chain_by name[], lanes int, order_by name[])
+AUDITCHAIN_FUNCTION(auditchain_protect) {
+    for (int required : {0, 1, 2}) {
+        if (PG_ARGISNULL(required)) {
+            ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                    errmsg("log, chain_by and lanes must not be NULL"),
+                    errhint("Leave an argument out to have its default."));
+        }
+    }
+    Oid table = PG_GETARG_OID(0);
+    ArrayType* chain_by = PG_GETARG_ARRAYTYPE_P(1);
+    int lanes = PG_GETARG_INT32(2);
+    ArrayType* order_by = PG_ARGISNULL(3) ? nullptr : PG_GETARG_ARRAYTYPE_P(3);
+
+    List* tables = lock_suitable_table(table);
+    require_lanes(lanes);
+    require_columns(table, chain_by, "chain_by");
+
+    SPI_connect();
+    // An owner whom FORCE ROW LEVEL SECURITY hides rows from gets an error, not half a chain.
+    int guc_level = NewGUCNestLevel();
+    set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                      false);
+    const char* order = require_order(table, order_by);
+    add_columns(table);
+    register_log(table, chain_by, lanes);
+    const Log& log = require_log(table);
+    std::int64_t chained = backfill(log, order);
+    constrain_columns(table);
+    ListCell* cell;
+    foreach (cell, tables) {
+        install_guard(lfirst_oid(cell));
+        CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
+    }
+    record_log_event(
+        log.id, "protected",
+        psprintf("lanes %d, %lld entries already there", lanes, static_cast<long long>(chained)));
+    AtEOXact_GUC(true, guc_level);
+    SPI_finish();
+    PG_RETURN_VOID();
+}

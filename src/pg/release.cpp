@@ -1,0 +1,56 @@
+// release(): the recorded way out of protection. The columns and the history stay.
+
+#include "pg/errors.h"
+#include "pg/guard.h"
+#include "pg/log.h"
+
+extern "C" {
+#include <executor/spi.h>
+#include <storage/lmgr.h>
+#include <utils/inval.h>
+#include <utils/lsyscache.h>
+}
+
+using namespace auditchain::pg;
+
+// release(log regclass, reason text)
+AUDITCHAIN_FUNCTION(auditchain_release) {
+    Oid table = PG_GETARG_OID(0);
+    const char* reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
+    if (strspn(reason, " \t\r\n") == strlen(reason)) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                errmsg("a log is released for a reason"),
+                errdetail("The reason is empty; it is recorded for auditors."),
+                errhint("SELECT auditchain.release('log', 'why')"));
+    }
+    const Log& log = require_log(table);
+    require_owner(log.relation);
+    LockRelationOid(log.relation, AccessExclusiveLock);
+    if (require_log(table).released) {
+        ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
+                errmsg("log \"%s\" is already released", get_rel_name(log.relation)),
+                errdetail("It is no longer protected."),
+                errhint("The view auditchain.logs shows when it was released."));
+    }
+
+    SPI_connect();
+    // First, so that the guard's event triggers do not mend what is taken down.
+    change_catalog("UPDATE auditchain.log SET released_at = now() WHERE log_id = $1",
+                   {uuid_arg(log.id)});
+    record_log_event(log.id, "released", reason);
+    List* tables = log_tables(log.relation, AccessExclusiveLock);
+    ListCell* cell;
+    foreach (cell, tables) {
+        remove_guard(lfirst_oid(cell));
+        CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
+    }
+    // Rows that come now are in no chain.
+    SPI_execute(psprintf("ALTER TABLE %s ALTER COLUMN chain_id DROP NOT NULL, "
+                         "ALTER COLUMN chain_position DROP NOT NULL, "
+                         "ALTER COLUMN previous_checksum DROP NOT NULL, "
+                         "ALTER COLUMN checksum DROP NOT NULL",
+                         qualified_name(log.relation)),
+                false, 0);
+    SPI_finish();
+    PG_RETURN_VOID();
+}

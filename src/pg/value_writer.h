@@ -1,0 +1,34 @@
+// Writes one value of any PostgreSQL type as canonical JSON: docs/format.md, "Values".
+#pragma once
+
+#include "pg/buffer.h"
+#include "core/payload_writer.h"
+
+namespace auditchain::pg {
+
+using JsonWriter = PayloadWriter<PallocBuffer>;
+
+struct ValueWriter;
+
+// Prepares the writer of a type; palloc'd in the current context. Domains are their base type.
+// `depends_on_types` is set when the result holds for a composite type as it is now, so that it
+// must be made again when some type changes.
+ValueWriter* make_value_writer(Oid type, bool* depends_on_types);
+
+// Writes a value, whatever the session's settings are. Leaves garbage in the current context.
+void write_value(JsonWriter& json, ValueWriter& writer, Datum value);
+
+// Write text of the server's encoding as a JSON string or key. Error where SQL_ASCII holds no
+// UTF-8.
+void write_text(JsonWriter& json, const char* text, int length);
+void write_key(JsonWriter& json, const char* text, int length);
+
+// value_json.cpp
+void write_jsonb(JsonWriter& json, Datum value);
+
+// value_time.cpp: ISO 8601, UTC, six digits; "infinity" and "-infinity".
+void write_date(JsonWriter& json, Datum value);
+void write_timestamp(JsonWriter& json, Datum value);
+void write_timestamptz(JsonWriter& json, Datum value);
+
+}  // namespace auditchain::pg
