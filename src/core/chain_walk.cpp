@@ -135,7 +135,6 @@ std::size_t ChainWalk::end_position(Finding out[kMaxFindings]) {
         gap.kind = expected == 1 ? Violation::head_missing : Violation::entry_missing;
         gap.first = expected;
         gap.last = representative_.finding.first - 1;
-        gap.row = 0;
         gap.has_row = false;
     }
     if (!representative_.fine) {

@@ -44,13 +44,15 @@ struct Finding {
     Violation kind{};
     std::int64_t first = 0;
     std::int64_t last = 0;
-    std::uint64_t row = 0;  ///< Entry::row if has_row
+    std::uint64_t row = 0;  ///< Entry::row of the entry found or, for a gap, of the entry behind it
     bool has_row = false;   ///< false for a gap
 
     // For explain(), of the entry found or, for a gap, of the entry behind it:
     bool content_intact = false;  ///< its checksum covers its previous checksum and payload
     Digest own;                   ///< its stored checksum
     Digest expected;              ///< its stored previous checksum: what it expects to follow
+
+    std::int64_t chain = 0;  ///< the reader's own number of the chain; left to the reader
 };
 
 /// The most findings one call of ChainWalk returns.

@@ -10,6 +10,7 @@ extern "C" {
 #include <catalog/pg_collation_d.h>
 #include <commands/sequence.h>
 #include <executor/spi.h>
+#include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <utils/fmgroids.h>
 #include <utils/guc.h>
@@ -35,6 +36,14 @@ Oid catalog_object(const char* name) {
                 errhint("Restore the database, or create the extension again."));
     }
     return object;
+}
+
+// A key is stored as text, so in the server's encoding.
+Datum key_datum(std::string_view utf8) {
+    auto length = static_cast<int>(utf8.size());
+    const char* text = pg_any_to_server(utf8.data(), length, PG_UTF8);
+    return PointerGetDatum(text == utf8.data() ? cstring_to_text_with_len(text, length)
+                                               : cstring_to_text(text));
 }
 
 void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_only) {
@@ -93,10 +102,9 @@ void record_log_event(const pg_uuid_t& log, const char* event, const char* detai
 std::int32_t find_chain(const pg_uuid_t& log, std::string_view key, int lane) {
     Relation chains = table_open(catalog_object("chain"), AccessShareLock);
     ScanKeyData keys[3];
-    text* key_text = cstring_to_text_with_len(key.data(), static_cast<int>(key.size()));
     ScanKeyInit(&keys[0], kChainLog, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&log));
     ScanKeyEntryInitialize(&keys[1], 0, kChainKey, BTEqualStrategyNumber, InvalidOid,
-                           C_COLLATION_OID, F_TEXTEQ, PointerGetDatum(key_text));
+                           C_COLLATION_OID, F_TEXTEQ, key_datum(key));
     ScanKeyInit(&keys[2], kChainLane, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(lane));
     // Never the transaction's own snapshot: REPEATABLE READ must find a chain begun meanwhile.
     SysScanDesc scan = systable_beginscan(chains, catalog_object("chain_log_id_key_lane_key"), true,
@@ -118,8 +126,7 @@ std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane) {
     bool nulls[kChainColumns] = {};
     values[kChainId - 1] = Int32GetDatum(chain_id);
     values[kChainLog - 1] = UUIDPGetDatum(&log);
-    values[kChainKey - 1] =
-        PointerGetDatum(cstring_to_text_with_len(key.data(), static_cast<int>(key.size())));
+    values[kChainKey - 1] = key_datum(key);
     values[kChainLane - 1] = Int32GetDatum(lane);
     values[kChainFormat - 1] = Int32GetDatum(kFormat);
 
@@ -142,7 +149,8 @@ bool find_chain_name(std::int32_t chain_id, ChainName* name) {
         TupleDesc descriptor = RelationGetDescr(chains);
         bool null;
         name->log = *DatumGetUUIDP(heap_getattr(tuple, kChainLog, descriptor, &null));
-        name->key = TextDatumGetCString(heap_getattr(tuple, kChainKey, descriptor, &null));
+        char* key = TextDatumGetCString(heap_getattr(tuple, kChainKey, descriptor, &null));
+        name->key = pg_server_to_any(key, static_cast<int>(strlen(key)), PG_UTF8);
         name->lane = DatumGetInt32(heap_getattr(tuple, kChainLane, descriptor, &null));
     }
     systable_endscan(scan);

@@ -34,7 +34,8 @@ void change_catalog(const char* sql, std::initializer_list<Arg> args);
 // Records what was done to a log as a whole, and by whom.
 void record_log_event(const pg_uuid_t& log, const char* event, const char* detail);
 
-// Number of the chain of this log, key and lane; 0 when there is none. Sees what is committed now.
+// Number of the chain of this log, key (UTF-8) and lane; 0 when there is none. Sees what is
+// committed now.
 std::int32_t find_chain(const pg_uuid_t& log, std::string_view key, int lane);
 
 // Registers a new chain and returns its number. The caller holds the lock of (log, key, lane).
@@ -42,7 +43,7 @@ std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane);
 
 struct ChainName {
     pg_uuid_t log;
-    char* key;  // canonical JSON array, in the server's encoding
+    char* key;  // canonical JSON array, UTF-8
     int lane;
 };
 

@@ -77,22 +77,23 @@ const char* trigger_fault(Relation table, const GuardTrigger& wanted) {
     return same ? nullptr : "is not auditchain's";
 }
 
-List* table_findings(Relation table, List* findings) {
+void describe_faults(Relation table, StringInfo faults) {
     const char* name = qualified_name(RelationGetRelid(table));
+    auto separator = [faults] { return faults->len > 0 ? "; " : ""; };
     for (const GuardTrigger& wanted : kGuardTriggers) {
         if (const char* fault = trigger_fault(table, wanted)) {
-            findings = lappend(findings, psprintf("trigger %s on %s %s", wanted.name, name, fault));
+            appendStringInfo(faults, "%strigger %s on %s %s", separator(), wanted.name, name,
+                             fault);
         }
     }
     if (const char* later = later_insert_trigger(table)) {
-        findings = lappend(findings, psprintf("trigger %s on %s runs after %s",
-                                              quote_identifier(later), name, kChainTrigger));
+        appendStringInfo(faults, "%strigger %s on %s runs after %s", separator(),
+                         quote_identifier(later), name, kChainTrigger);
     }
     if (table->rd_rel->relkind == RELKIND_RELATION && !has_position_index(table)) {
-        findings = lappend(
-            findings, psprintf("the index on (chain_id, chain_position) of %s is missing", name));
+        appendStringInfo(faults, "%sthe index on (chain_id, chain_position) of %s is missing",
+                         separator(), name);
     }
-    return findings;
 }
 
 void execute_ddl(const char* statement) {
@@ -134,15 +135,16 @@ void remove_guard(Oid table) {
     }
 }
 
-List* guard_findings(const Log& log) {
-    List* findings = NIL;
+char* guard_state(const Log& log) {
+    StringInfoData faults;
+    initStringInfo(&faults);
     ListCell* cell;
     foreach (cell, log_tables(log.relation, AccessShareLock)) {
         Relation table = table_open(lfirst_oid(cell), AccessShareLock);
-        findings = table_findings(table, findings);
+        describe_faults(table, &faults);
         table_close(table, NoLock);
     }
-    return findings;
+    return faults.len > 0 ? faults.data : nullptr;
 }
 
 const char* later_insert_trigger(Relation table) {
@@ -194,18 +196,9 @@ AUDITCHAIN_FUNCTION(auditchain_refuse_change) {
                     qualified_name(log)));
 }
 
-// _guard(log) → text: "on", or what is wrong with the guard.
+// _guard(log) → text: "on", "released", or what is wrong with the guard.
 AUDITCHAIN_FUNCTION(auditchain_guard) {
     const Log& log = require_log(PG_GETARG_OID(0));
-    if (log.released) {
-        PG_RETURN_TEXT_P(cstring_to_text("released"));
-    }
-    StringInfoData state;
-    initStringInfo(&state);
-    ListCell* cell;
-    foreach (cell, guard_findings(log)) {
-        appendStringInfo(&state, "%s%s", state.len > 0 ? "; " : "",
-                         static_cast<const char*>(lfirst(cell)));
-    }
-    PG_RETURN_TEXT_P(cstring_to_text(state.len > 0 ? state.data : "on"));
+    const char* state = log.released ? "released" : guard_state(log);
+    PG_RETURN_TEXT_P(cstring_to_text(state != nullptr ? state : "on"));
 }

@@ -21,8 +21,8 @@ List* log_tables(Oid root, LOCKMODE lock);
 void install_guard(Oid table);
 void remove_guard(Oid table);
 
-// What is wrong with the guard of a log, as a list of palloc'd sentences; NIL when it is complete.
-List* guard_findings(const Log& log);
+// What is wrong with the guard of a log, palloc'd; nullptr when it is complete.
+char* guard_state(const Log& log);
 
 // Name of an enabled BEFORE ROW INSERT trigger that would run after the chain trigger, or nullptr.
 const char* later_insert_trigger(Relation table);

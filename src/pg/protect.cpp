@@ -2,6 +2,7 @@
 // catalog is written as its owner.
 
 #include "pg/backfill.h"
+#include "pg/entry_scan.h"
 #include "pg/errors.h"
 #include "pg/guard.h"
 #include "pg/log.h"
@@ -224,9 +225,7 @@ AUDITCHAIN_FUNCTION(auditchain_protect) {
 
     SPI_connect();
     // An owner whom FORCE ROW LEVEL SECURITY hides rows from gets an error, not half a chain.
-    int guc_level = NewGUCNestLevel();
-    set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                      false);
+    int guc_level = forbid_row_security();
     const char* order = require_order(table, order_by);
     add_columns(table);
     register_log(table, chain_by, lanes);

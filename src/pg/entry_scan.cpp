@@ -1,0 +1,167 @@
+#include "pg/entry_scan.h"
+
+#include "pg/entry.h"
+#include "pg/errors.h"
+#include "pg/chain_row.h"
+#include "pg/table_columns.h"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <access/table.h>
+#include <access/tableam.h>
+#include <mb/pg_wchar.h>
+#include <miscadmin.h>
+#include <utils/guc.h>
+#include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/snapmgr.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+constexpr long kBatch = 500;
+
+// A row handle: number of the leaf (16 bits), block (32), offset (16).
+std::uint64_t row_handle(EntryScan* scan, Oid leaf, ItemPointer tid) {
+    int number = 0;
+    ListCell* cell;
+    foreach (cell, scan->leaves) {
+        if (lfirst_oid(cell) == leaf) {
+            break;
+        }
+        number++;
+    }
+    if (number == list_length(scan->leaves)) {
+        scan->leaves = lappend_oid(scan->leaves, leaf);
+    }
+    return (static_cast<std::uint64_t>(number) << 48) |
+           (static_cast<std::uint64_t>(ItemPointerGetBlockNumberNoCheck(tid)) << 16) |
+           ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+bool fetch_batch(EntryScan* scan) {
+    if (scan->batch != nullptr) {
+        SPI_freetuptable(scan->batch);
+    }
+    SPI_cursor_fetch(scan->portal, true, kBatch);
+    scan->batch = SPI_tuptable;
+    scan->next = 0;
+    return scan->batch->numvals > 0;
+}
+
+bool read_chain_columns(const EntryScan& scan, ScannedEntry* entry) {
+    const RowPlan& plan = *scan.plan;
+    for (AttrNumber column :
+         {plan.chain_id, plan.chain_position, plan.previous_checksum, plan.checksum}) {
+        if (scan.nulls[column - 1]) {
+            return false;
+        }
+    }
+    entry->chain_id = DatumGetInt32(scan.values[plan.chain_id - 1]);
+    entry->entry.position = DatumGetInt64(scan.values[plan.chain_position - 1]);
+    return read_digest(scan.values[plan.previous_checksum - 1], &entry->entry.previous) &&
+           read_digest(scan.values[plan.checksum - 1], &entry->entry.checksum);
+}
+
+}  // namespace
+
+int forbid_row_security() {
+    int guc_level = NewGUCNestLevel();
+    set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                      false);
+    return guc_level;
+}
+
+EntryScan* open_entries(const Log& log, const char* condition) {
+    auto* scan = static_cast<EntryScan*>(palloc0(sizeof(EntryScan)));
+    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
+    const char* query = psprintf(
+        "SELECT e.tableoid, e.ctid, e.* FROM %s%s e%s%s "
+        "ORDER BY e.chain_id, e.chain_position",
+        partitioned ? "" : "ONLY ", qualified_name(log.relation), condition ? " WHERE " : "",
+        condition ? condition : "");
+    SPIPlanPtr plan = SPI_prepare(query, 0, nullptr);
+    // Read-only, so that it takes the active snapshot.
+    scan->portal = SPI_cursor_open(nullptr, plan, nullptr, nullptr, true);
+    TupleDesc descriptor = scan->portal->tupDesc;
+    scan->log = &log;
+    scan->plan = plan_row(log, descriptor);
+    require_chain_columns(*scan->plan, log.relation);
+    scan->values = static_cast<Datum*>(palloc(descriptor->natts * sizeof(Datum)));
+    scan->nulls = static_cast<bool*>(palloc(descriptor->natts * sizeof(bool)));
+    scan->row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain row", ALLOCSET_DEFAULT_SIZES);
+    return scan;
+}
+
+bool next_entry(EntryScan* scan, ScannedEntry* entry) {
+    CHECK_FOR_INTERRUPTS();
+    if ((scan->batch == nullptr || scan->next == scan->batch->numvals) && !fetch_batch(scan)) {
+        return false;
+    }
+    heap_deform_tuple(scan->batch->vals[scan->next++], scan->batch->tupdesc, scan->values,
+                      scan->nulls);
+    entry->entry.row = row_handle(scan, DatumGetObjectId(scan->values[0]),
+                                  reinterpret_cast<ItemPointer>(DatumGetPointer(scan->values[1])));
+    MemoryContextReset(scan->row_context);
+    MemoryContext caller = MemoryContextSwitchTo(scan->row_context);
+    entry->in_chain = read_chain_columns(*scan, entry);
+    MemoryContextSwitchTo(caller);
+    return true;
+}
+
+std::string_view scanned_payload(EntryScan* scan) {
+    MemoryContext caller = MemoryContextSwitchTo(scan->row_context);
+    std::string_view payload = write_payload(scan->plan, scan->values, scan->nulls);
+    MemoryContextSwitchTo(caller);
+    return payload;
+}
+
+std::string_view scanned_key(EntryScan* scan) {
+    MemoryContext caller = MemoryContextSwitchTo(scan->row_context);
+    std::string_view key = write_chain_key(scan->plan, scan->values, scan->nulls);
+    MemoryContextSwitchTo(caller);
+    return key;
+}
+
+void close_entries(EntryScan* scan) {
+    SPI_cursor_close(scan->portal);
+    MemoryContextDelete(scan->row_context);
+}
+
+char* describe_row(const EntryScan& scan, std::uint64_t row) {
+    Oid leaf = list_nth_oid(scan.leaves, static_cast<int>(row >> 48));
+    ItemPointerData tid;
+    ItemPointerSet(&tid, static_cast<BlockNumber>(row >> 16), static_cast<OffsetNumber>(row));
+    List* primary_key = primary_key_columns(scan.log->relation);
+    if (primary_key == NIL) {
+        return psprintf("ctid = %s:(%u,%u)", get_rel_name(leaf),
+                        ItemPointerGetBlockNumberNoCheck(&tid),
+                        ItemPointerGetOffsetNumberNoCheck(&tid));
+    }
+    Relation table = table_open(leaf, AccessShareLock);
+    TupleTableSlot* slot = table_slot_create(table, nullptr);
+    if (!table_tuple_fetch_row_version(table, &tid, GetActiveSnapshot(), slot)) {
+        elog(ERROR, "row (%u,%u) of \"%s\" cannot be read again",
+             ItemPointerGetBlockNumberNoCheck(&tid), ItemPointerGetOffsetNumberNoCheck(&tid),
+             RelationGetRelationName(table));
+    }
+    StringInfoData text;
+    initStringInfo(&text);
+    ListCell* cell;
+    foreach (cell, primary_key) {
+        const char* name = static_cast<const char*>(lfirst(cell));
+        AttrNumber attnum = get_attnum(leaf, name);
+        bool null;
+        Datum value = slot_getattr(slot, attnum, &null);
+        char* json = value_as_json(get_atttype(leaf, attnum), value);
+        appendStringInfo(&text, "%s%s = %s", text.len > 0 ? ", " : "", name,
+                         pg_any_to_server(json, static_cast<int>(strlen(json)), PG_UTF8));
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_close(table, NoLock);
+    return text.data;
+}
+
+}  // namespace auditchain::pg

@@ -1,0 +1,264 @@
+#include "pg/verify.h"
+
+#include "pg/barrier.h"
+#include "pg/entry.h"
+#include "pg/entry_scan.h"
+#include "pg/guard.h"
+#include "pg/violation_text.h"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <funcapi.h>
+#include <miscadmin.h>
+#include <utils/guc.h>
+#include <utils/memutils.h>
+#include <utils/tuplestore.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+// Findings are held back so that consequences can be told from causes, but not without bound: past
+// this many, those at hand are settled among themselves.
+constexpr std::size_t kMaxHeldFindings = 100000;
+
+// A chain number as the rows carry it, and what the catalog knows of it.
+struct ScannedChain {
+    std::int32_t id;
+    bool ours;             // the catalog has it as a chain of this log
+    std::string_view key;  // UTF-8
+};
+
+struct Verifier {
+    const Log* log;
+    const ViolationReceiver* receiver;
+    MemoryContext context;
+    MemoryContext chain_context;  // of the current chain's name
+    ChainWalk walk;
+    EntryScan* scan = nullptr;
+    bool in_chain = false;
+    ScannedChain chain = {};
+    Finding* findings = nullptr;
+    std::size_t finding_count = 0;
+    std::int64_t total = 0;
+    std::int64_t faulty = 0;  // entries that a violation names
+    std::int32_t chains = 0;
+    std::int64_t violations = 0;
+    char* first = nullptr;  // the first violation, as verify() tells it
+};
+
+ScannedChain look_up_chain(const Log& log, std::int32_t chain_id) {
+    ChainName name;
+    bool ours = find_chain_name(chain_id, &name) && memcmp(&name.log, &log.id, sizeof log.id) == 0;
+    return {chain_id, ours, ours ? std::string_view(name.key) : std::string_view()};
+}
+
+void report(Verifier* verifier, const ReportedViolation& violation) {
+    verifier->violations++;
+    if (verifier->first == nullptr) {
+        verifier->first = MemoryContextStrdup(verifier->context, tell_violation(violation));
+    }
+    if (verifier->receiver != nullptr) {
+        verifier->receiver->take(verifier->receiver->state, violation);
+    }
+}
+
+void settle_findings(Verifier* verifier) {
+    std::size_t remaining = 0;
+    barrier([&] { remaining = explain({verifier->findings, verifier->finding_count}); });
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain finding", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    for (std::size_t i = 0; i < remaining; i++) {
+        CHECK_FOR_INTERRUPTS();
+        const Finding& finding = verifier->findings[i];
+        verifier->faulty += finding.has_row;
+        report(verifier, describe_finding(*verifier->scan, finding));
+        MemoryContextReset(context);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+    verifier->finding_count = 0;
+}
+
+void hold_findings(Verifier* verifier, const Finding* findings, std::size_t count) {
+    for (std::size_t i = 0; i < count; i++) {
+        Finding& held = verifier->findings[verifier->finding_count++];
+        held = findings[i];
+        held.chain = verifier->chain.id;
+    }
+    if (verifier->finding_count + kMaxFindings > kMaxHeldFindings) {
+        settle_findings(verifier);
+    }
+}
+
+void end_chain(Verifier* verifier) {
+    if (verifier->in_chain) {
+        Finding findings[kMaxFindings];
+        std::size_t count = 0;
+        barrier([&] { count = verifier->walk.end_chain(findings); });
+        hold_findings(verifier, findings, count);
+        verifier->in_chain = false;
+    }
+}
+
+void begin_chain(Verifier* verifier, std::int32_t chain_id) {
+    end_chain(verifier);
+    MemoryContextReset(verifier->chain_context);
+    MemoryContext caller = MemoryContextSwitchTo(verifier->chain_context);
+    verifier->chain = look_up_chain(*verifier->log, chain_id);
+    MemoryContextSwitchTo(caller);
+    verifier->walk.begin_chain();
+    verifier->in_chain = true;
+    verifier->chains++;
+}
+
+bool key_matches(Verifier* verifier) {
+    if (!verifier->chain.ours) {
+        return false;
+    }
+    return verifier->scan->plan->key.empty() || scanned_key(verifier->scan) == verifier->chain.key;
+}
+
+void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
+    if (!verifier->in_chain || verifier->chain.id != scanned->chain_id) {
+        begin_chain(verifier, scanned->chain_id);
+    }
+    scanned->entry.key_matches = key_matches(verifier);
+    scanned->entry.payload = scanned_payload(verifier->scan);
+    Finding findings[kMaxFindings];
+    std::size_t count = 0;
+    barrier([&] { count = verifier->walk.next(scanned->entry, findings); });
+    hold_findings(verifier, findings, count);
+}
+
+// A row whose chain columns are unreadable follows nothing.
+void hold_unchained(Verifier* verifier, const ScannedEntry& scanned) {
+    Finding finding;
+    finding.kind = Violation::link_broken;
+    finding.row = scanned.entry.row;
+    finding.has_row = true;
+    hold_findings(verifier, &finding, 1);
+    verifier->findings[verifier->finding_count - 1].chain = 0;
+}
+
+void verify_entries(Verifier* verifier) {
+    ScannedEntry scanned = {};
+    while (next_entry(verifier->scan, &scanned)) {
+        verifier->total++;
+        if (scanned.in_chain) {
+            verify_entry(verifier, &scanned);
+        } else {
+            hold_unchained(verifier, scanned);
+        }
+    }
+    end_chain(verifier);
+    settle_findings(verifier);
+}
+
+// The guard of a released log is gone by intent.
+void verify_guard(Verifier* verifier) {
+    if (verifier->log->released) {
+        return;
+    }
+    if (char* state = guard_state(*verifier->log)) {
+        report(verifier, {nullptr, 0, name(Violation::guard_disabled), state});
+    }
+}
+
+char* summary(const Verifier& verifier) {
+    auto total = static_cast<long long>(verifier.total);
+    if (verifier.violations == 0) {
+        return psprintf("All %lld audit events verified. Chain integrity intact.", total);
+    }
+    return psprintf("Chain integrity violated: %lld violation%s in %lld audit events. First: %s",
+                    static_cast<long long>(verifier.violations),
+                    verifier.violations == 1 ? "" : "s", total, verifier.first);
+}
+
+}  // namespace
+
+Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
+    MemoryContext caller = CurrentMemoryContext;
+    SPI_connect();
+    int guc_level = forbid_row_security();
+    auto* verifier = new (palloc(sizeof(Verifier))) Verifier{
+        .log = &log,
+        .receiver = receiver,
+        .context = CurrentMemoryContext,
+        .chain_context =
+            AllocSetContextCreate(CurrentMemoryContext, "auditchain chain", ALLOCSET_SMALL_SIZES),
+        .walk = ChainWalk(sha256()),
+    };
+    verifier->findings = static_cast<Finding*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, kMaxHeldFindings * sizeof(Finding)));
+    verifier->scan = open_entries(log, log.released ? "e.chain_id IS NOT NULL" : nullptr);
+    verify_entries(verifier);
+    close_entries(verifier->scan);
+    verify_guard(verifier);
+
+    Verification result = {};
+    result.intact = verifier->violations == 0;
+    result.total_events = verifier->total;
+    result.verified_events = verifier->total - verifier->faulty;
+    result.chains = verifier->chains;
+    result.violations = verifier->violations;
+    result.message = MemoryContextStrdup(caller, summary(*verifier));
+    AtEOXact_GUC(true, guc_level);
+    SPI_finish();
+    return result;
+}
+
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+namespace {
+
+// A Verification as the row that the caller's query expects.
+Datum verification_row(FunctionCallInfo fcinfo, const Verification& result) {
+    TupleDesc descriptor;
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
+        elog(ERROR, "return type must be a row type");
+    }
+    Datum values[] = {BoolGetDatum(result.intact),           Int64GetDatum(result.total_events),
+                      Int64GetDatum(result.verified_events), Int32GetDatum(result.chains),
+                      Int32GetDatum(result.checkpoints),     Int64GetDatum(result.violations),
+                      CStringGetTextDatum(result.message)};
+    bool nulls[lengthof(values)] = {};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
+
+void put_violation(void* state, const ReportedViolation& violation) {
+    auto* result = static_cast<ReturnSetInfo*>(state);
+    bool has_chain = violation.chain != nullptr;
+    Datum values[] = {has_chain ? CStringGetTextDatum(violation.chain) : 0,
+                      Int64GetDatum(violation.position), CStringGetTextDatum(violation.kind),
+                      CStringGetTextDatum(violation.detail)};
+    bool nulls[] = {!has_chain, !has_chain, false, false};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+}  // namespace
+
+// verify(log regclass) → one row
+AUDITCHAIN_FUNCTION(auditchain_verify) {
+    const Log& log = require_log(PG_GETARG_OID(0));
+    PG_RETURN_DATUM(verification_row(fcinfo, verify_log(log, nullptr)));
+}
+
+// verify_entry(log regclass, chain_id int, "position" bigint) → one row
+AUDITCHAIN_FUNCTION(auditchain_verify_entry) {
+    const Log& log = require_log(PG_GETARG_OID(0));
+    PG_RETURN_DATUM(
+        verification_row(fcinfo, verify_one_entry(log, PG_GETARG_INT32(1), PG_GETARG_INT64(2))));
+}
+
+// violations(log regclass) → SETOF (chain, position, kind, detail)
+AUDITCHAIN_FUNCTION(auditchain_violations) {
+    const Log& log = require_log(PG_GETARG_OID(0));
+    InitMaterializedSRF(fcinfo, 0);
+    ViolationReceiver receiver = {put_violation, fcinfo->resultinfo};
+    verify_log(log, &receiver);
+    return 0;
+}

@@ -1,0 +1,40 @@
+// Verification: reads a log and classifies what is wrong with it.
+#pragma once
+
+#include "pg/log.h"
+
+namespace auditchain::pg {
+
+// What verify() answers. Strings are palloc'd.
+struct Verification {
+    bool intact;
+    std::int64_t total_events;
+    std::int64_t verified_events;
+    std::int32_t chains;
+    std::int32_t checkpoints;
+    std::int64_t violations;
+    char* message;
+};
+
+// One finding, as violations() shows it.
+struct ReportedViolation {
+    const char* chain;      // its name; nullptr when it concerns the log as a whole
+    std::int64_t position;  // 0: none
+    const char* kind;
+    const char* detail;
+};
+
+// Takes the findings one by one, in the order of chains and positions.
+struct ViolationReceiver {
+    void (*take)(void* state, const ReportedViolation& violation);
+    void* state;
+};
+
+// Verifies a whole log in the active snapshot. Runs with the caller's rights; connects SPI itself.
+// `receiver` may be nullptr.
+Verification verify_log(const Log& log, const ViolationReceiver* receiver);
+
+// Verifies the entry at one place, its link to the entry before it included.
+Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_t position);
+
+}  // namespace auditchain::pg
