@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "utf16_order.h"
@@ -29,20 +32,39 @@ void append_escape(Buffer& out, char c) {
     out.append(escape, size);
 }
 
+/// Return the first byte in [p, end) that needs an escape, or end.
+inline const char* find_escape(const char* p, const char* end) noexcept {
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    constexpr std::uint64_t kHighBits = 0x80 * kOnes;
+    const auto below = [](std::uint64_t word, std::uint64_t bound) {
+        return (word - kOnes * bound) & ~word;  // high bit set in the first byte that is below
+    };
+    for (; end - p >= 8; p += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, p, sizeof word);
+        const std::uint64_t found =
+            below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1);
+        if ((found & kHighBits) != 0) {
+            break;
+        }
+    }
+    return std::find_if(p, end, needs_escape);
+}
+
 /// Append a UTF-8 string as a JSON string in JCS form, runs without escapes as a whole.
 template <class Buffer>
 void append_json_string(Buffer& out, std::string_view utf8) {
-    out.append("\"", 1);
     const char* run = utf8.data();
     const char* const end = run + utf8.size();
-    for (const char* p = run; p != end; ++p) {
-        if (needs_escape(*p)) {
-            out.append(run, static_cast<std::size_t>(p - run));
-            append_escape(out, *p);
-            run = p + 1;
+    out.append("\"", 1);
+    while (run != end) {
+        const char* const stop = find_escape(run, end);
+        out.append(run, static_cast<std::size_t>(stop - run));
+        run = stop;
+        if (run != end) {
+            append_escape(out, *run++);
         }
     }
-    out.append(run, static_cast<std::size_t>(end - run));
     out.append("\"", 1);
 }
 

@@ -50,18 +50,24 @@ bool fetch_batch(EntryScan* scan) {
     return scan->batch->numvals > 0;
 }
 
-bool read_chain_columns(const EntryScan& scan, ScannedEntry* entry) {
-    const RowPlan& plan = *scan.plan;
-    for (AttrNumber column :
-         {plan.chain_id, plan.chain_position, plan.previous_checksum, plan.checksum}) {
-        if (scan.nulls[column - 1]) {
-            return false;
-        }
+// What is no checksum (NULL, or of another length) reads as one that nothing hashes to.
+Digest read_checksum(const EntryScan& scan, AttrNumber column) {
+    Digest digest;
+    if (scan.nulls[column - 1] || !read_digest(scan.values[column - 1], &digest)) {
+        digest.bytes.fill(0xFF);
     }
-    entry->chain_id = DatumGetInt32(scan.values[plan.chain_id - 1]);
-    entry->entry.position = DatumGetInt64(scan.values[plan.chain_position - 1]);
-    return read_digest(scan.values[plan.previous_checksum - 1], &entry->entry.previous) &&
-           read_digest(scan.values[plan.checksum - 1], &entry->entry.checksum);
+    return digest;
+}
+
+void read_chain_columns(const EntryScan& scan, ScannedEntry* entry) {
+    const RowPlan& plan = *scan.plan;
+    entry->in_chain = !scan.nulls[plan.chain_id - 1] && !scan.nulls[plan.chain_position - 1];
+    if (entry->in_chain) {
+        entry->chain_id = DatumGetInt32(scan.values[plan.chain_id - 1]);
+        entry->entry.position = DatumGetInt64(scan.values[plan.chain_position - 1]);
+    }
+    entry->entry.previous = read_checksum(scan, plan.previous_checksum);
+    entry->entry.checksum = read_checksum(scan, plan.checksum);
 }
 
 }  // namespace
@@ -106,7 +112,7 @@ bool next_entry(EntryScan* scan, ScannedEntry* entry) {
                                   reinterpret_cast<ItemPointer>(DatumGetPointer(scan->values[1])));
     MemoryContextReset(scan->row_context);
     MemoryContext caller = MemoryContextSwitchTo(scan->row_context);
-    entry->in_chain = read_chain_columns(*scan, entry);
+    read_chain_columns(*scan, entry);
     MemoryContextSwitchTo(caller);
     return true;
 }

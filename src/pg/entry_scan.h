@@ -15,7 +15,7 @@ namespace auditchain::pg {
 int forbid_row_security();
 
 struct ScannedEntry {
-    bool in_chain;  // false: a column of auditchain's is NULL, or no checksum
+    bool in_chain;  // false: its chain_id or chain_position is NULL
     std::int32_t chain_id;
     Entry entry;  // payload and key_matches are left to the caller; row is a row handle
 };

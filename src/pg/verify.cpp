@@ -38,6 +38,7 @@ struct Verifier {
     EntryScan* scan = nullptr;
     bool in_chain = false;
     ScannedChain chain = {};
+    std::int64_t strays = 0;  // entries so far of a chain that is not ours
     Finding* findings = nullptr;
     std::size_t finding_count = 0;
     std::int64_t total = 0;
@@ -92,14 +93,30 @@ void hold_findings(Verifier* verifier, const Finding* findings, std::size_t coun
     }
 }
 
+// Entries with a chain number that is none of this log's stand in no chain: one finding for all.
+void verify_stray_entry(Verifier* verifier, const ScannedEntry& scanned) {
+    if (verifier->strays++ > 0) {
+        verifier->faulty++;
+        return;
+    }
+    Finding finding;
+    finding.kind = Violation::key_mismatch;
+    finding.first = finding.last = scanned.entry.position;
+    finding.row = scanned.entry.row;
+    finding.has_row = true;
+    finding.content_intact = true;
+    finding.own = scanned.entry.checksum;
+    hold_findings(verifier, &finding, 1);
+}
+
 void end_chain(Verifier* verifier) {
-    if (verifier->in_chain) {
+    if (verifier->in_chain && verifier->chain.ours) {
         Finding findings[kMaxFindings];
         std::size_t count = 0;
         barrier([&] { count = verifier->walk.end_chain(findings); });
         hold_findings(verifier, findings, count);
-        verifier->in_chain = false;
     }
+    verifier->in_chain = false;
 }
 
 void begin_chain(Verifier* verifier, std::int32_t chain_id) {
@@ -110,21 +127,20 @@ void begin_chain(Verifier* verifier, std::int32_t chain_id) {
     MemoryContextSwitchTo(caller);
     verifier->walk.begin_chain();
     verifier->in_chain = true;
-    verifier->chains++;
-}
-
-bool key_matches(Verifier* verifier) {
-    if (!verifier->chain.ours) {
-        return false;
-    }
-    return verifier->scan->plan->key.empty() || scanned_key(verifier->scan) == verifier->chain.key;
+    verifier->strays = 0;
+    verifier->chains += verifier->chain.ours;
 }
 
 void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
     if (!verifier->in_chain || verifier->chain.id != scanned->chain_id) {
         begin_chain(verifier, scanned->chain_id);
     }
-    scanned->entry.key_matches = key_matches(verifier);
+    if (!verifier->chain.ours) {
+        verify_stray_entry(verifier, *scanned);
+        return;
+    }
+    scanned->entry.key_matches =
+        verifier->scan->plan->key.empty() || scanned_key(verifier->scan) == verifier->chain.key;
     scanned->entry.payload = scanned_payload(verifier->scan);
     Finding findings[kMaxFindings];
     std::size_t count = 0;
@@ -132,14 +148,15 @@ void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
     hold_findings(verifier, findings, count);
 }
 
-// A row whose chain columns are unreadable follows nothing.
-void hold_unchained(Verifier* verifier, const ScannedEntry& scanned) {
+// A row without a chain or position follows nothing.
+void verify_unchained_entry(Verifier* verifier, const ScannedEntry& scanned) {
     Finding finding;
     finding.kind = Violation::link_broken;
     finding.row = scanned.entry.row;
     finding.has_row = true;
+    end_chain(verifier);
+    verifier->chain = {};
     hold_findings(verifier, &finding, 1);
-    verifier->findings[verifier->finding_count - 1].chain = 0;
 }
 
 void verify_entries(Verifier* verifier) {
@@ -149,7 +166,7 @@ void verify_entries(Verifier* verifier) {
         if (scanned.in_chain) {
             verify_entry(verifier, &scanned);
         } else {
-            hold_unchained(verifier, scanned);
+            verify_unchained_entry(verifier, scanned);
         }
     }
     end_chain(verifier);
@@ -235,7 +252,7 @@ void put_violation(void* state, const ReportedViolation& violation) {
     Datum values[] = {has_chain ? CStringGetTextDatum(violation.chain) : 0,
                       Int64GetDatum(violation.position), CStringGetTextDatum(violation.kind),
                       CStringGetTextDatum(violation.detail)};
-    bool nulls[] = {!has_chain, !has_chain, false, false};
+    bool nulls[] = {!has_chain, violation.position < 1, false, false};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

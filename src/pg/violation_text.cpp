@@ -10,18 +10,12 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-const char* plural(std::int64_t count, const char* one, const char* more) {
-    return count == 1 ? one : more;
-}
-
-// The name of a chain of this log, or a text that says what the number is.
-const char* chain_text(const Log& log, std::int32_t chain_id) {
+// The name of a chain of this log; nullptr where there is none, as for a row in no chain.
+const char* chain_name(const Log& log, std::int32_t chain_id) {
     ChainName name;
-    if (chain_id == 0 || !find_chain_name(chain_id, &name)) {
-        return psprintf("chain_id %d, which is no chain", chain_id);
-    }
-    if (memcmp(&name.log, &log.id, sizeof log.id) != 0) {
-        return psprintf("chain_id %d, which is a chain of another log", chain_id);
+    if (chain_id == 0 || !find_chain_name(chain_id, &name) ||
+        memcmp(&name.log, &log.id, sizeof log.id) != 0) {
+        return nullptr;
     }
     return psprintf("%s/%d", pg_any_to_server(name.key, strlen(name.key), PG_UTF8), name.lane);
 }
@@ -31,9 +25,8 @@ const char* gap_detail(const EntryScan& scan, const Finding& gap) {
     const char* follower = describe_row(scan, gap.row);
     if (gap.kind == Violation::head_missing) {
         return psprintf(
-            "the first %lld %s of the chain %s missing: the oldest is %s at position %lld", count,
-            plural(count, "entry", "entries"), plural(count, "is", "are"), follower,
-            static_cast<long long>(gap.last + 1));
+            "the chain begins at position %lld with entry %s: %lld before it %s missing",
+            static_cast<long long>(gap.last + 1), follower, count, count == 1 ? "is" : "are");
     }
     if (count == 1) {
         return psprintf("position %lld has no entry: the next is %s",
@@ -42,6 +35,16 @@ const char* gap_detail(const EntryScan& scan, const Finding& gap) {
     return psprintf("positions %lld to %lld, %lld in number, have no entries: the next is %s",
                     static_cast<long long>(gap.first), static_cast<long long>(gap.last), count,
                     follower);
+}
+
+// An entry whose chain is none of this log's.
+const char* stray_detail(const EntryScan& scan, const Finding& finding) {
+    const char* row = describe_row(scan, finding.row);
+    if (finding.kind == Violation::key_mismatch) {
+        return psprintf("entry %s, and what else has chain_id %lld, is in no chain of this log",
+                        row, static_cast<long long>(finding.chain));
+    }
+    return psprintf("entry %s is in no chain: its chain_id or chain_position is NULL", row);
 }
 
 const char* entry_detail(const EntryScan& scan, const Finding& finding) {
@@ -66,9 +69,11 @@ const char* entry_detail(const EntryScan& scan, const Finding& finding) {
 }  // namespace
 
 ReportedViolation describe_finding(const EntryScan& scan, const Finding& finding) {
-    return {chain_text(*scan.log, static_cast<std::int32_t>(finding.chain)), finding.first,
-            name(finding.kind),
-            finding.has_row ? entry_detail(scan, finding) : gap_detail(scan, finding)};
+    const char* chain = chain_name(*scan.log, static_cast<std::int32_t>(finding.chain));
+    const char* detail = chain == nullptr  ? stray_detail(scan, finding)
+                         : finding.has_row ? entry_detail(scan, finding)
+                                           : gap_detail(scan, finding);
+    return {chain, finding.first, name(finding.kind), detail};
 }
 
 char* tell_violation(const ReportedViolation& violation) {
