@@ -1,0 +1,72 @@
+#include "json_string.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "random.h"
+#include "reference_json.h"
+
+namespace auditchain {
+namespace {
+
+std::string json_string(std::string_view utf8) {
+    std::string out;
+    append_json_string(out, utf8);
+    return out;
+}
+
+TEST(AppendJsonString, EscapesWhatJcsEscapes) {
+    EXPECT_EQ(json_string("\b\t\n\f\r\"\\"), R"("\b\t\n\f\r\"\\")");
+    EXPECT_EQ(json_string({"\x00\x0B\x1F", 3}), R"("\u0000\u000b\u001f")");
+}
+
+TEST(AppendJsonString, LeavesTheRest) {
+    EXPECT_EQ(json_string(""), R"("")");
+    EXPECT_EQ(json_string({}), R"("")");
+    EXPECT_EQ(json_string("/ '\x7F\u0080\u2028\uFFFF\U0001F600"),
+              "\"/ '\x7F\u0080\u2028\uFFFF\U0001F600\"");
+}
+
+TEST(FindEscape, FindsTheFirstWhereverItStands) {
+    for (int byte = 0; byte < 256; ++byte) {
+        const char c = static_cast<char>(byte);
+        for (std::size_t at = 0; at < 20; ++at) {
+            for (const char filler : {' ', '!', '#', '[', ']', '\x7F', '\x80', '\xA2', '\xFF'}) {
+                std::string text(20, filler);
+                text[at] = c;
+                const std::size_t expected = needs_escape(c) ? at : text.size();
+                const char* const end = text.data() + text.size();
+                ASSERT_EQ(find_escape(text.data(), end), text.data() + expected) << byte;
+            }
+        }
+    }
+}
+
+TEST(NextUnescaped, UndoesEveryByte) {
+    for (int byte = 0; byte < 256; ++byte) {
+        const char c = static_cast<char>(byte);
+        const std::string json = json_string({&c, 1});
+        const char* p = json.data() + 1;
+        EXPECT_EQ(next_unescaped(p), byte);
+        EXPECT_EQ(p, json.data() + json.size() - 1) << byte;
+    }
+}
+
+TEST(CompareEscaped, AgreesWithCompareUtf16) {
+    const auto inner = [](const std::string& json) {
+        return std::string_view(json).substr(1, json.size() - 2);
+    };
+    test::Random random;
+    for (int i = 0; i < 100000; ++i) {
+        const std::string a = test::make_string(random);
+        const std::string b = test::make_string(random);
+        const std::string x = json_string(a);
+        const std::string y = json_string(b);
+        ASSERT_EQ(compare_escaped(inner(x), inner(y)) < 0, compare_utf16(a, b) < 0) << x << y;
+        ASSERT_EQ(compare_escaped(inner(x), inner(y)) == 0, a == b) << x << y;
+    }
+}
+
+}  // namespace
+}  // namespace auditchain
