@@ -16,7 +16,9 @@ OBJS = $(CORE_SOURCES:.cpp=.o) $(PG_SOURCES:.cpp=.o)
 
 TESTS = $(wildcard test/sql/*.sql)
 REGRESS = $(patsubst test/sql/%.sql,%,$(TESTS))
-REGRESS_OPTS = --inputdir=test
+# pg_regress of PostgreSQL 15 looks for NAME.sql in its output directory first: not here, where sql/
+# holds the parts of the install script. test/expected is a link to expected/.
+REGRESS_OPTS = --inputdir=test --outputdir=test --encoding=UTF8 --no-locale
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test/isolation
 TAP_TESTS = 1
