@@ -5,6 +5,7 @@
 extern "C" {
 #include <access/htup_details.h>
 #include <access/table.h>
+#include <access/xact.h>
 #include <catalog/indexing.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_collation_d.h>
@@ -70,8 +71,9 @@ void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_
     int guc_level = NewGUCNestLevel();
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);
-    // A read-only query of SPI takes the snapshot that is active, so not the transaction's own.
-    PushActiveSnapshot(GetLatestSnapshot());
+    // A read-only query of SPI takes the snapshot that is active, so not the transaction's own. A
+    // parallel query may take no new one, and writes nothing that would have to see more.
+    PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
     SPI_execute_with_args(sql, count, types, values, nulls, read_only, 0);
     PopActiveSnapshot();
     AtEOXact_GUC(true, guc_level);

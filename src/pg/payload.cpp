@@ -143,13 +143,14 @@ using namespace auditchain::pg;
 
 // payload(entry anyelement) → text: the exact bytes hashed for an entry of a log.
 AUDITCHAIN_FUNCTION(auditchain_payload) {
-    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
     Oid relation = get_typ_typrelid(get_fn_expr_argtype(fcinfo->flinfo, 0));
     if (!OidIsValid(relation)) {
         ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG), errmsg("payload() takes an entry of a log"),
                 errdetail("The argument is not a row of a table."),
                 errhint("SELECT auditchain.payload(e) FROM some_log AS e"));
     }
+    // Only now: an argument of another type must not be read as a row.
+    HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
     CachedLog& cached = require_cached_log(relation);
     HeapTupleData tuple = {};
     tuple.t_len = HeapTupleHeaderGetDatumLength(row);
