@@ -46,8 +46,9 @@ constexpr Oid kIndependentTypes[] = {
 };
 
 // Types of PostgreSQL that print the name of an object, qualified where search_path does not find
-// it.
-constexpr Oid kNamingTypes[] = {
+// it, and money, whose currency sign is lc_monetary's (in an array, say, that is printed as text).
+constexpr Oid kNamingOrMoneyTypes[] = {
+    CASHOID,
     REGCLASSOID, REGPROCOID,      REGPROCEDUREOID, REGOPEROID,       REGOPERATOROID,  REGTYPEOID,
     REGROLEOID,  REGNAMESPACEOID, REGCONFIGOID,    REGDICTIONARYOID, REGCOLLATIONOID,
 };
@@ -68,7 +69,7 @@ OutputDependence output_dependence(Oid type) {
         return OutputDependence::none;
     }
     bool user_defined = type >= FirstNormalObjectId;
-    return user_defined || std::any_of(std::begin(kNamingTypes), std::end(kNamingTypes), is)
+    return user_defined || std::any_of(std::begin(kNamingOrMoneyTypes), std::end(kNamingOrMoneyTypes), is)
                ? OutputDependence::names
                : OutputDependence::settings;
 }
@@ -90,7 +91,10 @@ OutputSettings enter_output_settings(OutputDependence dependence) {
     set_for_output("extra_float_digits", "1");
     set_for_output("bytea_output", "hex");
     if (names) {
-        set_for_output("search_path", "pg_catalog");
+        // Temporary tables last, or one named like a catalog would change how that is printed.
+        set_for_output("search_path", "pg_catalog, pg_temp");
+        set_for_output("quote_all_identifiers", "off");
+        set_for_output("lc_monetary", "C");
     }
     return {guc_level};
 }

@@ -8,7 +8,7 @@ namespace auditchain::pg {
 enum class OutputDependence : std::uint8_t {
     none,      // prints the same under every setting
     settings,  // DateStyle, IntervalStyle, TimeZone, extra_float_digits, bytea_output
-    names,     // these and search_path
+    names,     // these, search_path, quote_all_identifiers and lc_monetary
 };
 
 OutputDependence output_dependence(Oid type);
