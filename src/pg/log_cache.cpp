@@ -20,7 +20,8 @@ void invalidate(Datum, Oid relation) {
     while (auto* entry = static_cast<CachedLog*>(hash_seq_search(&scan))) {
         bool concerned = relation == InvalidOid || relation == entry->relation ||
                          relation == entry->root ||
-                         (entry->plan != nullptr && entry->plan->depends_on_types);
+                         // While it is made, nobody knows yet what it will depend on.
+                         entry->plan == nullptr || entry->plan->depends_on_types;
         if (concerned) {
             entry->valid = false;
             invalidations++;
@@ -54,6 +55,7 @@ CachedLog& require_cached_log(Oid relation) {
     bool found;
     auto* entry = static_cast<CachedLog*>(hash_search(cache, &relation, HASH_ENTER, &found));
     if (!found) {
+        entry->root = InvalidOid;
         entry->valid = false;
         entry->context = nullptr;
         entry->plan = nullptr;
