@@ -57,8 +57,22 @@ std::span<RecordedColumn> read_recorded_columns(const pg_uuid_t& log, MemoryCont
     return {columns, SPI_processed};
 }
 
-// A restored table may number its columns otherwise than the one that was recorded: there the
-// current name decides, elsewhere the number, which no renaming touches.
+bool is_payload_column(Form_pg_attribute column) {
+    return !column->attisdropped && !column->attgenerated &&
+           !is_own_column(NameStr(column->attname));
+}
+
+// A restored table may number its columns otherwise than the one that was recorded, and may have
+// its OID by chance. pg_dump keeps the order of columns, so if none has moved off the numbers that
+// were recorded, none has moved at all.
+bool is_renumbered(std::span<RecordedColumn> recorded, TupleDesc descriptor) {
+    return std::any_of(recorded.begin(), recorded.end(), [&](const RecordedColumn& column) {
+        return column.attnum > descriptor->natts ||
+               !is_payload_column(TupleDescAttr(descriptor, column.attnum - 1));
+    });
+}
+
+// In a restored table the current name decides, elsewhere the number, which no renaming touches.
 const RecordedColumn* recorded_column(std::span<RecordedColumn> recorded, Form_pg_attribute column,
                                       bool restored) {
     for (const RecordedColumn& candidate : recorded) {
@@ -89,12 +103,12 @@ void require_distinct_members(const Log& log) {
 void match_columns(Log* log, std::span<RecordedColumn> recorded, bool restored) {
     Relation relation = table_open(log->relation, AccessShareLock);
     TupleDesc descriptor = RelationGetDescr(relation);
+    restored = restored || is_renumbered(recorded, descriptor);
     auto* columns = static_cast<LogColumn*>(palloc0(sizeof(LogColumn) * (descriptor->natts + 1)));
     std::size_t count = 0;
     for (int i = 0; i < descriptor->natts; i++) {
         Form_pg_attribute column = TupleDescAttr(descriptor, i);
-        if (column->attisdropped || column->attgenerated ||
-            is_own_column(NameStr(column->attname))) {
+        if (!is_payload_column(column)) {
             continue;
         }
         const RecordedColumn* match = recorded_column(recorded, column, restored);
