@@ -15,7 +15,7 @@ CREATE TABLE auditchain.log (
 CREATE UNIQUE INDEX log_relation_key ON auditchain.log (relation);
 COMMENT ON TABLE auditchain.log IS 'Logs: tables under protection, and those released';
 COMMENT ON COLUMN auditchain.log.log_id IS 'Identity of the log, kept by dump and restore';
-COMMENT ON COLUMN auditchain.log.relation IS 'The table; NULL once a released table was dropped';
+COMMENT ON COLUMN auditchain.log.relation IS 'The table; NULL once a released table was dropped, or protected anew';
 COMMENT ON COLUMN auditchain.log.relation_oid IS
     'OID of the table when its columns were last recorded; differs from relation after a restore, where column numbers may differ too';
 COMMENT ON COLUMN auditchain.log.name IS 'Name of the table when protection began';

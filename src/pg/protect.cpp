@@ -13,6 +13,7 @@ extern "C" {
 #include <access/table.h>
 #include <access/xact.h>
 #include <catalog/catalog.h>
+#include <catalog/namespace.h>
 #include <catalog/pg_inherits.h>
 #include <executor/spi.h>
 #include <miscadmin.h>
@@ -36,19 +37,32 @@ constexpr const char* kStorageOrder = "tableoid, ctid";
     pg_unreachable();
 }
 
+// What must hold for the table and for each of its partitions.
+void require_suitable_storage(Oid log, Relation table) {
+    const char* it = RelationGetRelid(table) == log
+                         ? "It"
+                         : psprintf("Its partition \"%s\"", RelationGetRelationName(table));
+    char kind = table->rd_rel->relkind;
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
+        refuse_table(log, psprintf("%s is not an ordinary or partitioned table.", it),
+                     "Protect the table that the entries are stored in.");
+    }
+    if (table->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT) {
+        refuse_table(
+            log, psprintf("%s is temporary or unlogged, and would lose its entries in a crash.", it),
+            "ALTER TABLE … SET LOGGED makes an unlogged table permanent.");
+    }
+}
+
 void require_suitable_table(Relation table) {
     Oid oid = RelationGetRelid(table);
     char kind = table->rd_rel->relkind;
-    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE) {
-        refuse_table(oid, "It is not an ordinary or partitioned table.",
-                     "Protect the table that the entries are stored in.");
-    }
+    require_suitable_storage(oid, table);
     if (IsCatalogRelation(table)) {
         refuse_table(oid, "It is a system catalog.", "Protect a table of your own.");
     }
-    if (table->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT) {
-        refuse_table(oid, "It is temporary or unlogged, and would lose its entries in a crash.",
-                     "ALTER TABLE … SET LOGGED makes an unlogged table permanent.");
+    if (RelationGetNamespace(table) == get_namespace_oid("auditchain", false)) {
+        refuse_table(oid, "It is one of auditchain's own tables.", "Protect a table of your own.");
     }
     if (table->rd_rel->relispartition) {
         refuse_table(oid, "It is a partition.",
@@ -80,11 +94,9 @@ void require_unprotected(Oid table) {
     }
 }
 
-void require_chain_trigger_last(Oid table) {
-    Relation relation = table_open(table, NoLock);
-    const char* later = later_insert_trigger(relation);
-    table_close(relation, NoLock);
-    if (later != nullptr) {
+void require_chain_trigger_last(Relation relation) {
+    Oid table = RelationGetRelid(relation);
+    if (const char* later = later_insert_trigger(relation)) {
         ereport(ERROR, errcode(ERRCODE_AC_TRIGGER_ORDER),
                 errmsg("trigger \"%s\" on \"%s\" would run after auditchain's", later,
                        get_rel_name(table)),
@@ -153,6 +165,10 @@ void constrain_columns(Oid table) {
 }
 
 void register_log(Oid table, ArrayType* chain_by, int lanes) {
+    // A table that was released before becomes another log; the old one keeps its history.
+    change_catalog(
+        "UPDATE auditchain.log SET relation = NULL WHERE relation = $1 AND released_at IS NOT NULL",
+        {{REGCLASSOID, ObjectIdGetDatum(table)}});
     change_catalog(
         "WITH new AS (INSERT INTO auditchain.log (relation, relation_oid, name, chain_by, lanes) "
         "  VALUES ($1, $1::oid, $1::regclass::text, $2::text[], $3) RETURNING log_id) "
@@ -195,7 +211,10 @@ List* lock_suitable_table(Oid table) {
     List* tables = log_tables(table, AccessExclusiveLock);
     ListCell* cell;
     foreach (cell, tables) {
-        require_chain_trigger_last(lfirst_oid(cell));
+        Relation member = relation_open(lfirst_oid(cell), NoLock);
+        require_suitable_storage(table, member);
+        require_chain_trigger_last(member);
+        relation_close(member, NoLock);
     }
     return tables;
 }

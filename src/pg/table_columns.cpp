@@ -46,6 +46,9 @@ bool contains(List* names, const char* name) {
 }  // namespace
 
 List* require_columns(Oid table, ArrayType* names, const char* argument) {
+    if (ARR_NDIM(names) > 1) {
+        refuse_argument(argument, "has more than one dimension", "List names of columns.");
+    }
     Datum* values;
     bool* nulls;
     int count;
