@@ -285,6 +285,3 @@ SET parallel_leader_participation = off;
 SET max_parallel_workers_per_gather = 2;
 SELECT count(*) FROM many e
 WHERE auditchain.payload(e) = format('{"at":"2026-01-01T00:00:00.000000Z","id":%s}', id);
-
-SET client_min_messages = warning;
-DROP SCHEMA payload CASCADE;

@@ -133,5 +133,3 @@ FROM events e;
 SELECT count(*) AS broken FROM events e
 WHERE encode(sha256(convert_to(encode(previous_checksum, 'hex') || auditchain.payload(e), 'UTF8')),
              'hex') <> encode(checksum, 'hex');
-
-DROP SCHEMA payload_settings, payload_settings_other CASCADE;

@@ -309,7 +309,9 @@ SELECT * FROM chains_of('again');
 SELECT relation IS NULL AS former, released_at IS NULL AS protected FROM auditchain.log
 WHERE name = 'protect.again' ORDER BY protected_at;
 
-RESET search_path;
-DROP SCHEMA protect, owned CASCADE;
 DROP FOREIGN DATA WRAPPER regress_protect_wrapper CASCADE;
+SELECT count(auditchain.release(relation, 'end of test')) FROM auditchain.log
+WHERE relation IN ('owned.events'::regclass, 'owned.hidden'::regclass);
+DROP SCHEMA owned CASCADE;
+REVOKE ALL ON SCHEMA protect FROM regress_protect_owner, regress_protect_other;
 DROP ROLE regress_protect_owner, regress_protect_other;
