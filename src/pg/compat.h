@@ -8,6 +8,7 @@
 extern "C" {
 #include <access/genam.h>
 #include <catalog/pg_class.h>
+#include <executor/executor.h>
 #include <utils/acl.h>
 #if PG_VERSION_NUM >= 160000
 #include <varatt.h>
@@ -28,6 +29,15 @@ inline IndexScanDesc index_beginscan(Relation heap, Relation index, Snapshot sna
     return ::index_beginscan(heap, index, snapshot, nullptr, nkeys, 0);
 #else
     return ::index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+// Runs a query for `count` more rows.
+inline void executor_run(QueryDesc* query, uint64 count) {
+#if PG_VERSION_NUM >= 180000
+    ::ExecutorRun(query, ForwardScanDirection, count);
+#else
+    ::ExecutorRun(query, ForwardScanDirection, count, false);
 #endif
 }
 

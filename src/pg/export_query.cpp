@@ -1,0 +1,210 @@
+#include "pg/export_query.h"
+
+#include "pg/entry_scan.h"
+#include "pg/errors.h"
+#include "pg/payload.h"
+
+extern "C" {
+#include <access/htup_details.h>
+#include <catalog/pg_operator.h>
+#include <catalog/pg_type.h>
+#include <executor/executor.h>
+#include <lib/stringinfo.h>
+#include <tcop/dest.h>
+#include <tcop/tcopprot.h>
+#include <utils/guc.h>
+#include <utils/lsyscache.h>
+#include <utils/snapmgr.h>
+#include <utils/syscache.h>
+#include <utils/typcache.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+[[noreturn]] void refuse_filter(const char* detail, const char* hint) {
+    ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT), errmsg("invalid filter"),
+            errdetail("%s", detail), errhint("%s", hint));
+    pg_unreachable();
+}
+
+// Types without a time zone are read as UTC, as payloads write them.
+void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, const char* op,
+                       TimestampTz bound) {
+    Oid type = get_atttype(log.relation, get_attnum(log.relation, NameStr(column.name)));
+    const char* json = value_as_json(TIMESTAMPTZOID, TimestampTzGetDatum(bound));
+    const char* text = pnstrdup(json + 1, strlen(json) - 2);
+    appendStringInfo(sql, " AND e.%s OPERATOR(pg_catalog.%s) '%s'::pg_catalog.timestamptz%s",
+                     quote_identifier(NameStr(column.name)), op, text,
+                     getBaseType(type) == TIMESTAMPTZOID ? "" : " AT TIME ZONE 'UTC'");
+}
+
+void append_time_range(StringInfo sql, const Log& log, const Mapping& mapping,
+                       const Selection& selection) {
+    const LogColumn* column = mapping.columns[kFieldTimestamp];
+    if (selection.since == nullptr && selection.until == nullptr) {
+        return;
+    }
+    if (column == nullptr) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                errmsg("log \"%s\" has no time column that since and until could refer to",
+                       get_rel_name(log.relation)),
+                errdetail("No column is mapped to the field \"timestamp\" of its events."),
+                errhint("SELECT auditchain.set_mapping('%s', '{\"timestamp\": \"a column\"}')",
+                        qualified_name(log.relation)));
+    }
+    if (selection.since != nullptr) {
+        append_time_bound(sql, log, *column, ">=", *selection.since);
+    }
+    if (selection.until != nullptr) {
+        append_time_bound(sql, log, *column, "<", *selection.until);
+    }
+}
+
+// The equality that indexes of the type have, qualified: search_path has no say.
+const char* equality_of(Oid type, const char* column) {
+    TypeCacheEntry* entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
+    if (!HeapTupleIsValid(tuple)) {
+        refuse_filter(
+            psprintf("\"%s\" is of type %s, which has no equality.", column, format_type_be(type)),
+            "Filter by another column.");
+    }
+    auto* op = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+    const char* text =
+        psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(op->oprnamespace)),
+                 NameStr(op->oprname));
+    ReleaseSysCache(tuple);
+    return text;
+}
+
+// The text that a column's type reads the value from.
+const char* filter_text(const char* column, Oid type, JsonbValue* value) {
+    if (type == JSONBOID) {
+        Jsonb* document = JsonbValueToJsonb(value);
+        return JsonbToCString(nullptr, &document->root, VARSIZE(document));
+    }
+    switch (value->type) {
+        case jbvString:
+            return pnstrdup(value->val.string.val, value->val.string.len);
+        case jbvNumeric:
+            return DatumGetCString(
+                DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+        case jbvBool:
+            return value->val.boolean ? "true" : "false";
+        default:
+            refuse_filter(psprintf("\"%s\" is to equal an array or object.", column),
+                          "Give a string, a number, true, false or null.");
+    }
+}
+
+void append_filter(StringInfo sql, const Log& log, const char* column, JsonbValue* value) {
+    AttrNumber attnum = get_attnum(log.relation, column);
+    if (attnum <= 0) {
+        refuse_filter(psprintf("\"%s\" has no column \"%s\".", get_rel_name(log.relation), column),
+                      "The members of a filter are columns of the log.");
+    }
+    appendStringInfo(sql, " AND e.%s ", quote_identifier(column));
+    if (value->type == jbvNull) {
+        appendStringInfoString(sql, "IS NULL");
+        return;
+    }
+    Oid type = getBaseType(get_atttype(log.relation, attnum));
+    appendStringInfo(sql, "%s %s", equality_of(type, column),
+                     quote_literal_cstr(filter_text(column, type, value)));
+}
+
+void append_filters(StringInfo sql, const Log& log, Jsonb* filter) {
+    if (!JB_ROOT_IS_OBJECT(filter)) {
+        refuse_filter("It is not a JSON object.",
+                      R"(For example: '{"actor": "alice", "amount": 5}')");
+    }
+    JsonbIterator* iterator = JsonbIteratorInit(&filter->root);
+    JsonbValue key;
+    JsonbValue value;
+    JsonbIteratorNext(&iterator, &key, true);  // the beginning of the object
+    while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY) {
+        JsonbIteratorNext(&iterator, &value, true);
+        append_filter(sql, log, pnstrdup(key.val.string.val, key.val.string.len), &value);
+    }
+}
+
+}  // namespace
+
+const char* entry_query(const Log& log, const Mapping& mapping, const Selection& selection) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfoString(&sql, "SELECT ");
+    for (const char* own : kOwnColumns) {
+        appendStringInfo(&sql, "%se.%s", own == kOwnColumns[0] ? "" : ", ", own);
+    }
+    for (const LogColumn& column : log.columns) {
+        appendStringInfo(&sql, ", e.%s", quote_identifier(NameStr(column.name)));
+    }
+    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
+    // Rows that came after a release are no entries; under protection such a row is shown.
+    appendStringInfo(&sql, " FROM %s%s e WHERE %s", partitioned ? "" : "ONLY ",
+                     qualified_name(log.relation),
+                     log.released ? "e.chain_id IS NOT NULL" : "true");
+    append_time_range(&sql, log, mapping, selection);
+    if (selection.filter != nullptr) {
+        append_filters(&sql, log, selection.filter);
+    }
+    appendStringInfoString(&sql, " ORDER BY e.chain_id, e.chain_position");
+    return sql.data;
+}
+
+struct RowSource {
+    DestReceiver destination;  // first: the executor hands it back to receive()
+    RowReceiver receiver;
+    QueryDesc* query;
+};
+
+namespace {
+
+bool receive(TupleTableSlot* slot, DestReceiver* self) {
+    const RowReceiver& receiver = reinterpret_cast<RowSource*>(self)->receiver;
+    slot_getallattrs(slot);
+    receiver.take(receiver.state, slot);
+    return true;
+}
+
+PlannedStmt* plan_query(const char* sql) {
+    auto* statement = linitial_node(RawStmt, pg_parse_query(sql));
+    int guc_level = forbid_row_security();
+    List* queries = pg_analyze_and_rewrite_fixedparams(statement, sql, nullptr, 0, nullptr);
+    List* plans = pg_plan_queries(queries, sql, CURSOR_OPT_NO_SCROLL, nullptr);
+    AtEOXact_GUC(true, guc_level);
+    return linitial_node(PlannedStmt, plans);
+}
+
+}  // namespace
+
+RowSource* open_rows(const char* sql, const RowReceiver& receiver) {
+    auto* source = static_cast<RowSource*>(palloc0(sizeof(RowSource)));
+    source->destination = {receive, [](DestReceiver*, int, TupleDesc) {}, [](DestReceiver*) {},
+                           [](DestReceiver*) {}, DestNone};
+    source->receiver = receiver;
+    source->query = CreateQueryDesc(plan_query(sql), sql, GetActiveSnapshot(), InvalidSnapshot,
+                                    &source->destination, nullptr, nullptr, 0);
+    ExecutorStart(source->query, 0);
+    return source;
+}
+
+TupleDesc row_descriptor(const RowSource& source) {
+    return source.query->tupDesc;
+}
+
+void run_to_next_row(RowSource* source) {
+    PushActiveSnapshot(source->query->snapshot);
+    compat::executor_run(source->query, 1);
+    PopActiveSnapshot();
+}
+
+void close_rows(RowSource* source) {
+    ExecutorFinish(source->query);
+    ExecutorEnd(source->query);
+    FreeQueryDesc(source->query);
+}
+
+}  // namespace auditchain::pg
