@@ -137,6 +137,10 @@ Head read_head(const Log& log, std::int32_t chain_id) {
 }
 
 bool entry_exists(Oid leaf, std::int32_t chain_id, std::int64_t position) {
+    // A partition made after a savepoint is gone with it.
+    if (get_rel_name(leaf) == nullptr) {
+        return false;
+    }
     ScanKeyData keys[] = {chain_id_key(chain_id), {}};
     ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(position));
     PositionScan scan = begin_scan(leaf, keys);
