@@ -126,11 +126,10 @@ void remove_guard(Oid table) {
         Relation relation = table_open(table, AccessShareLock);
         const Trigger* trigger = find_trigger(relation, wanted.name);
         // A row trigger of a partition goes with that of its parent.
-        bool cloned = trigger != nullptr && trigger->tgisclone;
+        bool drop = trigger != nullptr && !trigger->tgisclone;
         table_close(relation, NoLock);
-        if (!cloned) {
-            execute_ddl(
-                psprintf("DROP TRIGGER IF EXISTS %s ON %s", wanted.name, qualified_name(table)));
+        if (drop) {
+            execute_ddl(psprintf("DROP TRIGGER %s ON %s", wanted.name, qualified_name(table)));
         }
     }
 }
@@ -143,6 +142,10 @@ char* guard_state(const Log& log) {
         Relation table = table_open(lfirst_oid(cell), AccessShareLock);
         describe_faults(table, &faults);
         table_close(table, NoLock);
+    }
+    if (const char* idle = idle_event_trigger()) {
+        appendStringInfo(&faults, "%sevent trigger %s is missing or not ENABLE ALWAYS",
+                         faults.len > 0 ? "; " : "", idle);
     }
     return faults.len > 0 ? faults.data : nullptr;
 }
@@ -161,6 +164,20 @@ const char* later_insert_trigger(Relation table) {
         }
     }
     return nullptr;
+}
+
+void require_chain_trigger_last(Relation table) {
+    const char* later = later_insert_trigger(table);
+    if (later == nullptr) {
+        return;
+    }
+    ereport(ERROR, errcode(ERRCODE_AC_TRIGGER_ORDER),
+            errmsg("trigger \"%s\" on \"%s\" would run after auditchain's", later,
+                   RelationGetRelationName(table)),
+            errdetail("BEFORE ROW triggers fire in the order of their names, and what runs "
+                      "after %s could change a row that is already hashed.",
+                      kChainTrigger),
+            errhint("Give the trigger a name that sorts before %s.", kChainTrigger));
 }
 
 }  // namespace auditchain::pg

@@ -26,6 +26,10 @@ char* guard_state(const Log& log);
 
 // Name of an enabled BEFORE ROW INSERT trigger that would run after the chain trigger, or nullptr.
 const char* later_insert_trigger(Relation table);
+void require_chain_trigger_last(Relation table);
+
+// guard_ddl.cpp: name of one of auditchain's event triggers that does not always fire, or nullptr.
+const char* idle_event_trigger();
 
 // chain_head.cpp: whether a leaf has its index on (chain_id, chain_position).
 bool has_position_index(Relation leaf);

@@ -115,7 +115,7 @@ void match_columns(Log* log, std::span<RecordedColumn> recorded, bool restored) 
         columns[count++] = {
             .name = column->attname,
             .member = to_utf8(match ? match->member : NameStr(column->attname)),
-            .absent = match ? match->absent : nullptr,
+            .absent = match && match->absent ? to_utf8(match->absent).data() : nullptr,
         };
     }
     table_close(relation, AccessShareLock);

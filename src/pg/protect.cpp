@@ -38,7 +38,7 @@ constexpr const char* kStorageOrder = "tableoid, ctid";
 }
 
 // What must hold for the table and for each of its partitions.
-void require_suitable_storage(Oid log, Relation table) {
+void require_suitable_part(Oid log, Relation table) {
     const char* it = RelationGetRelid(table) == log
                          ? "It"
                          : psprintf("Its partition \"%s\"", RelationGetRelationName(table));
@@ -49,15 +49,21 @@ void require_suitable_storage(Oid log, Relation table) {
     }
     if (table->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT) {
         refuse_table(
-            log, psprintf("%s is temporary or unlogged, and would lose its entries in a crash.", it),
+            log,
+            psprintf("%s is temporary or unlogged, and would lose its entries in a crash.", it),
             "ALTER TABLE … SET LOGGED makes an unlogged table permanent.");
+    }
+    if (table->rd_rules != nullptr) {
+        refuse_table(log,
+                     psprintf("%s has rules, which could turn an INSERT into something else.", it),
+                     "DROP RULE, and use triggers.");
     }
 }
 
 void require_suitable_table(Relation table) {
     Oid oid = RelationGetRelid(table);
     char kind = table->rd_rel->relkind;
-    require_suitable_storage(oid, table);
+    require_suitable_part(oid, table);
     if (IsCatalogRelation(table)) {
         refuse_table(oid, "It is a system catalog.", "Protect a table of your own.");
     }
@@ -91,20 +97,6 @@ void require_unprotected(Oid table) {
                          "Rename the column: auditchain adds columns of its own under the names "
                          "chain_id, chain_position, previous_checksum and checksum.");
         }
-    }
-}
-
-void require_chain_trigger_last(Relation relation) {
-    Oid table = RelationGetRelid(relation);
-    if (const char* later = later_insert_trigger(relation)) {
-        ereport(ERROR, errcode(ERRCODE_AC_TRIGGER_ORDER),
-                errmsg("trigger \"%s\" on \"%s\" would run after auditchain's", later,
-                       get_rel_name(table)),
-                errdetail("BEFORE ROW triggers fire in the order of their names, and what runs "
-                          "after %s could change a row that is already hashed.",
-                          kChainTrigger),
-                errhint("ALTER TRIGGER %s ON %s RENAME TO a name that sorts before %s.",
-                        quote_identifier(later), qualified_name(table), kChainTrigger));
     }
 }
 
@@ -212,7 +204,7 @@ List* lock_suitable_table(Oid table) {
     ListCell* cell;
     foreach (cell, tables) {
         Relation member = relation_open(lfirst_oid(cell), NoLock);
-        require_suitable_storage(table, member);
+        require_suitable_part(table, member);
         require_chain_trigger_last(member);
         relation_close(member, NoLock);
     }
