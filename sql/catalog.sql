@@ -1,5 +1,6 @@
 -- What auditchain knows of its logs. Written only by its C functions, which check the caller
--- themselves; readers use the view auditchain.logs.
+-- themselves; readers use the view auditchain.logs. No foreign keys: pg_restore --jobs loads these
+-- tables in any order.
 
 CREATE TABLE auditchain.log (
     log_id       uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -26,7 +27,7 @@ COMMENT ON COLUMN auditchain.log.protected_at IS 'When protection began';
 COMMENT ON COLUMN auditchain.log.released_at IS 'When protection ended; NULL while it lasts';
 
 CREATE TABLE auditchain.log_column (
-    log_id       uuid NOT NULL REFERENCES auditchain.log,
+    log_id       uuid NOT NULL,
     attnum       smallint NOT NULL,
     column_name  name NOT NULL,
     member       text NOT NULL,
@@ -47,7 +48,7 @@ COMMENT ON SEQUENCE auditchain.chain_id_seq IS 'Numbers of chains';
 
 CREATE TABLE auditchain.chain (
     chain_id   integer PRIMARY KEY,
-    log_id     uuid NOT NULL REFERENCES auditchain.log,
+    log_id     uuid NOT NULL,
     key        text COLLATE "C" NOT NULL,
     lane       integer NOT NULL,
     format     integer NOT NULL,
@@ -61,7 +62,7 @@ COMMENT ON COLUMN auditchain.chain.lane IS 'Lane of the chain among those of its
 COMMENT ON COLUMN auditchain.chain.format IS 'Format of its payloads and checksums: see docs/format.md';
 
 CREATE TABLE auditchain.log_event (
-    log_id  uuid NOT NULL REFERENCES auditchain.log,
+    log_id  uuid NOT NULL,
     at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor   text NOT NULL,
     event   text NOT NULL,
