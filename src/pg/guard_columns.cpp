@@ -114,9 +114,10 @@ void record_column(const char* command, const GuardedLog& log, const NewColumn& 
 }  // namespace
 
 void adopt_restored_logs() {
-    query_catalog(
+    // Locked, as a parallel restore alters several tables at a time.
+    change_catalog(
         "SELECT FROM auditchain.log l WHERE relation::oid <> relation_oid "
-        "AND EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id) LIMIT 1",
+        "AND EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id) FOR UPDATE",
         {});
     if (SPI_processed == 0) {
         return;
