@@ -26,7 +26,6 @@ INSERT INTO events SELECT i, 'b', 'note ' || i FROM generate_series(101, 105) i;
 -- Untouched.
 SELECT * FROM auditchain.verify('events');
 SELECT * FROM auditchain.violations('events');
-SELECT intact, message FROM auditchain.verify_entry('events', 1, 1);
 SELECT c.key, e.id, v.intact, v.message
 FROM events e JOIN auditchain.chain c USING (chain_id),
      auditchain.verify_entry('events', e.chain_id, e.chain_position) v
@@ -137,7 +136,8 @@ SELECT * FROM auditchain.verify('events');
 SELECT * FROM auditchain.violations('events');
 SELECT v.intact, v.message FROM events e, auditchain.verify_entry('events', e.chain_id, e.chain_position) v
 WHERE e.id IN (1, 4, 7, 8) ORDER BY e.id;
-SELECT intact, message FROM auditchain.verify_entry('events', (SELECT chain_id FROM events WHERE id = 1), 3);
+SELECT intact, regexp_replace(message, 'chain_id \d+', 'chain_id …') AS message
+FROM auditchain.verify_entry('events', (SELECT chain_id FROM events WHERE id = 1), 3);
 SELECT intact, message FROM auditchain.verify_entry('events', 1000000, 1);
 ROLLBACK;
 
