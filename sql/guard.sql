@@ -56,3 +56,7 @@ ALTER EVENT TRIGGER auditchain_ddl_start ENABLE ALWAYS;
 ALTER EVENT TRIGGER auditchain_ddl_end ENABLE ALWAYS;
 ALTER EVENT TRIGGER auditchain_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER auditchain_rewrite ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER auditchain_ddl_start IS 'Guard of auditchain: refuses harmful ALTER TABLE';
+COMMENT ON EVENT TRIGGER auditchain_ddl_end IS 'Guard of auditchain: records columns, guards partitions';
+COMMENT ON EVENT TRIGGER auditchain_drop IS 'Guard of auditchain: refuses to drop logs and their columns';
+COMMENT ON EVENT TRIGGER auditchain_rewrite IS 'Guard of auditchain: refuses to rewrite entries';

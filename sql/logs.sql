@@ -1,0 +1,61 @@
+-- The view of the logs: what a DBA looks at.
+
+CREATE FUNCTION auditchain._mapping(log regclass) RETURNS jsonb
+    STRICT STABLE LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_mapping';
+COMMENT ON FUNCTION auditchain._mapping(regclass) IS
+    'Columns of a log that are the fields of its exported events: those set, and usual names for the rest';
+
+-- Runs with the caller's rights, on chains that the view has read with its own. The entries are
+-- counted by the positions of the newest ones, which the index has at hand.
+CREATE FUNCTION auditchain._newest(
+    log              regclass,
+    chains           integer[],
+    time_column      name,
+    OUT entries      bigint,
+    OUT newest_entry timestamptz
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+BEGIN
+    EXECUTE format(
+        'SELECT coalesce(sum(newest.chain_position), 0), max(newest.time)
+         FROM unnest($1) AS chain, LATERAL (
+             SELECT e.chain_position, %s::timestamptz AS time FROM %s AS e
+             WHERE e.chain_id = chain ORDER BY e.chain_position DESC LIMIT 1) AS newest',
+        coalesce('e.' || quote_ident(time_column), 'NULL'), log)
+    INTO entries, newest_entry USING chains;
+EXCEPTION WHEN undefined_column THEN
+    -- A log that has lost its columns must not hide the others; its guard tells.
+    NULL;
+END $$;
+COMMENT ON FUNCTION auditchain._newest(regclass, integer[], name) IS
+    'Number of entries in these chains of a log, and the time of the newest';
+
+CREATE VIEW auditchain.logs WITH (security_barrier) AS
+SELECT l.relation AS log,
+       l.log_id,
+       l.chain_by,
+       l.lanes,
+       coalesce(array_length(c.ids, 1), 0) AS chains,
+       n.entries,
+       n.newest_entry,
+       auditchain._guard(l.relation) AS guard,
+       m.mapping,
+       l.protected_at,
+       l.released_at
+FROM auditchain.log AS l
+CROSS JOIN LATERAL (SELECT array_agg(chain_id) AS ids FROM auditchain.chain WHERE chain.log_id = l.log_id) AS c
+CROSS JOIN LATERAL auditchain._mapping(l.relation) AS m(mapping)
+CROSS JOIN LATERAL auditchain._newest(l.relation, c.ids, (m.mapping ->> 'timestamp')::name) AS n
+WHERE has_table_privilege(l.relation, 'SELECT');
+COMMENT ON VIEW auditchain.logs IS 'One row a log that the user may read';
+COMMENT ON COLUMN auditchain.logs.log IS 'The table';
+COMMENT ON COLUMN auditchain.logs.log_id IS 'Identity of the log, kept by dump and restore';
+COMMENT ON COLUMN auditchain.logs.chain_by IS 'Members of the payload that make the key of a chain';
+COMMENT ON COLUMN auditchain.logs.lanes IS 'How many parallel chains a key may have';
+COMMENT ON COLUMN auditchain.logs.chains IS 'Chains begun so far';
+COMMENT ON COLUMN auditchain.logs.entries IS 'Entries, by the positions of the newest of each chain';
+COMMENT ON COLUMN auditchain.logs.newest_entry IS 'Time of the newest entry, by the column mapped to timestamp';
+COMMENT ON COLUMN auditchain.logs.guard IS 'on, released, or what is wrong with the guard';
+COMMENT ON COLUMN auditchain.logs.mapping IS 'Columns that are the fields of exported events';
+COMMENT ON COLUMN auditchain.logs.protected_at IS 'When protection began';
+COMMENT ON COLUMN auditchain.logs.released_at IS 'When protection ended; NULL while it lasts';
+GRANT SELECT ON auditchain.logs TO PUBLIC;

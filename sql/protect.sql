@@ -11,6 +11,6 @@ COMMENT ON FUNCTION auditchain.protect(regclass, name[], integer, name[]) IS
     'Put an owned, permanent table under protection; entries already there are chained first';
 
 CREATE FUNCTION auditchain.release(log regclass, reason text) RETURNS void
-    STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_release';
+    LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_release';
 COMMENT ON FUNCTION auditchain.release(regclass, text) IS
     'End protection of a log: recorded with its reason; columns and history stay';

@@ -246,3 +246,33 @@ AUDITCHAIN_FUNCTION(auditchain_set_mapping) {
     SPI_finish();
     PG_RETURN_VOID();
 }
+
+namespace {
+
+void push_text(JsonbParseState** state, JsonbIteratorToken token, const char* text) {
+    JsonbValue value = {};
+    value.type = jbvString;
+    value.val.string.val = const_cast<char*>(text);
+    value.val.string.len = static_cast<int>(strlen(text));
+    pushJsonbValue(state, token, &value);
+}
+
+}  // namespace
+
+// _mapping(log regclass) → jsonb: field → column, by the names that the columns have now
+AUDITCHAIN_FUNCTION(auditchain_mapping) {
+    Mapping mapping = resolve_mapping(require_log(PG_GETARG_OID(0)));
+    JsonbParseState* state = nullptr;
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    for (int field = 0; field < kMappedFields; field++) {
+        if (mapping.columns[field] != nullptr) {
+            push_text(&state, WJB_KEY, kMappedFieldNames[field]);
+            push_text(&state, WJB_VALUE, NameStr(mapping.columns[field]->name));
+        }
+    }
+    if (mapping.scope != nullptr) {
+        push_text(&state, WJB_KEY, kScope);
+        push_text(&state, WJB_VALUE, mapping.scope);
+    }
+    PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
+}

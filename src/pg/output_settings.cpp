@@ -48,9 +48,8 @@ constexpr Oid kIndependentTypes[] = {
 // Types of PostgreSQL that print the name of an object, qualified where search_path does not find
 // it, and money, whose currency sign is lc_monetary's (in an array, say, that is printed as text).
 constexpr Oid kNamingOrMoneyTypes[] = {
-    CASHOID,
-    REGCLASSOID, REGPROCOID,      REGPROCEDUREOID, REGOPEROID,       REGOPERATOROID,  REGTYPEOID,
-    REGROLEOID,  REGNAMESPACEOID, REGCONFIGOID,    REGDICTIONARYOID, REGCOLLATIONOID,
+    CASHOID,    REGCLASSOID, REGPROCOID,      REGPROCEDUREOID, REGOPEROID,       REGOPERATOROID,
+    REGTYPEOID, REGROLEOID,  REGNAMESPACEOID, REGCONFIGOID,    REGDICTIONARYOID, REGCOLLATIONOID,
 };
 
 void set_for_output(const char* name, const char* value) {
@@ -69,7 +68,8 @@ OutputDependence output_dependence(Oid type) {
         return OutputDependence::none;
     }
     bool user_defined = type >= FirstNormalObjectId;
-    return user_defined || std::any_of(std::begin(kNamingOrMoneyTypes), std::end(kNamingOrMoneyTypes), is)
+    return user_defined ||
+                   std::any_of(std::begin(kNamingOrMoneyTypes), std::end(kNamingOrMoneyTypes), is)
                ? OutputDependence::names
                : OutputDependence::settings;
 }

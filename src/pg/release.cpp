@@ -15,8 +15,11 @@ using namespace auditchain::pg;
 
 // release(log regclass, reason text)
 AUDITCHAIN_FUNCTION(auditchain_release) {
+    if (PG_ARGISNULL(0)) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT), errmsg("log must not be NULL"));
+    }
     Oid table = PG_GETARG_OID(0);
-    const char* reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
+    const char* reason = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
     if (strspn(reason, " \t\r\n") == strlen(reason)) {
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
                 errmsg("a log is released for a reason"),
