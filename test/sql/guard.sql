@@ -124,6 +124,7 @@ SET ROLE regress_guard_writer;
 SELECT auditchain.release('events', 'mine');
 RESET ROLE;
 SELECT auditchain.release('events', '');
+SELECT auditchain.release('events', NULL);
 SELECT auditchain.release('events', E' \t\n');
 SELECT auditchain._guard('events');
 SELECT auditchain.release('actors', 'no log');

@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS auditchain;
 CREATE SCHEMA test_logs;
 SET search_path = test_logs;
+SET datestyle = 'ISO';
+SET timezone = 'UTC';
 
 CREATE VIEW these_logs AS
 SELECT log, chain_by, lanes, chains, entries, newest_entry, guard, mapping, released_at IS NOT NULL AS released
@@ -24,7 +26,7 @@ INSERT INTO readings VALUES (1, 0.5);
 INSERT INTO months VALUES ('2026-06-02', 'x'), ('2026-05-02', 'y');
 SET timezone = 'America/New_York';
 SELECT * FROM these_logs;
-RESET timezone;
+SET timezone = 'UTC';
 
 -- The identity of a log is its own; a mapping shows current names of columns.
 SELECT count(DISTINCT log_id) FROM auditchain.logs WHERE log IN ('logins'::regclass, 'readings'::regclass, 'months'::regclass);
