@@ -6,6 +6,7 @@ CREATE TABLE auditchain.log (
     log_id       uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     relation     regclass,
     relation_oid oid NOT NULL,
+    recorded_in  text NOT NULL,
     name         text NOT NULL,
     chain_by     text[] NOT NULL,
     lanes        integer NOT NULL,
@@ -18,7 +19,9 @@ COMMENT ON TABLE auditchain.log IS 'Logs: tables under protection, and those rel
 COMMENT ON COLUMN auditchain.log.log_id IS 'Identity of the log, kept by dump and restore';
 COMMENT ON COLUMN auditchain.log.relation IS 'The table; NULL once a released table was dropped, or protected anew';
 COMMENT ON COLUMN auditchain.log.relation_oid IS
-    'OID of the table when its columns were last recorded; differs from relation after a restore, where column numbers may differ too';
+    'OID of the table when its columns were last recorded; with recorded_in it tells a restored table, where column numbers may differ';
+COMMENT ON COLUMN auditchain.log.recorded_in IS
+    'System identifier of the cluster and OID of the database where its columns were last recorded';
 COMMENT ON COLUMN auditchain.log.name IS 'Name of the table when protection began';
 COMMENT ON COLUMN auditchain.log.chain_by IS 'Members of the payload that make the key of a chain';
 COMMENT ON COLUMN auditchain.log.lanes IS 'How many parallel chains a key may have';

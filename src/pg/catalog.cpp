@@ -6,6 +6,7 @@ extern "C" {
 #include <access/htup_details.h>
 #include <access/table.h>
 #include <access/xact.h>
+#include <access/xlog.h>
 #include <catalog/indexing.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_collation_d.h>
@@ -88,6 +89,10 @@ void query_catalog(const char* sql, std::initializer_list<Arg> args) {
 
 void change_catalog(const char* sql, std::initializer_list<Arg> args) {
     run_on_catalog(sql, args, false);
+}
+
+const char* this_database() {
+    return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
 }
 
 void record_log_event(const pg_uuid_t& log, const char* event, const char* detail) {

@@ -31,6 +31,10 @@ inline Arg text_arg(const char* text) {
 void query_catalog(const char* sql, std::initializer_list<Arg> args);
 void change_catalog(const char* sql, std::initializer_list<Arg> args);
 
+// What tells this database from every other, and from one restored from its dump: the cluster's
+// system identifier and the database's OID; palloc'd.
+const char* this_database();
+
 // Records what was done to a log as a whole, and by whom.
 void record_log_event(const pg_uuid_t& log, const char* event, const char* detail);
 

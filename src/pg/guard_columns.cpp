@@ -114,29 +114,33 @@ void record_column(const char* command, const GuardedLog& log, const NewColumn& 
 }  // namespace
 
 void adopt_restored_logs() {
+    // Of $1, this database: another one, or an OID of another table, was recorded.
+    constexpr const char* kRestored =
+        "l.relation IS NOT NULL AND (l.relation::oid <> l.relation_oid OR l.recorded_in <> $1) "
+        "AND EXISTS (SELECT FROM auditchain.log_column r WHERE r.log_id = l.log_id)";
+    Arg here = text_arg(this_database());
     // Locked, as a parallel restore alters several tables at a time.
-    change_catalog(
-        "SELECT FROM auditchain.log l WHERE relation::oid <> relation_oid "
-        "AND EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id) FOR UPDATE",
-        {});
+    change_catalog(psprintf("SELECT FROM auditchain.log l WHERE %s FOR UPDATE", kRestored), {here});
     if (SPI_processed == 0) {
         return;
     }
     // By way of negative numbers, as the old and the new ones overlap.
     change_catalog(
-        "UPDATE auditchain.log_column c SET attnum = -attnum FROM auditchain.log l "
-        "WHERE c.log_id = l.log_id AND l.relation::oid <> l.relation_oid AND attnum > 0",
-        {});
+        psprintf("UPDATE auditchain.log_column c SET attnum = -attnum FROM auditchain.log l "
+                 "WHERE c.log_id = l.log_id AND attnum > 0 AND %s",
+                 kRestored),
+        {here});
     change_catalog(
-        "UPDATE auditchain.log_column c SET attnum = a.attnum "
-        "FROM auditchain.log l, pg_attribute a "
-        "WHERE c.log_id = l.log_id AND l.relation::oid <> l.relation_oid "
-        "AND a.attrelid = l.relation AND a.attname = c.column_name AND a.attnum > 0",
-        {});
-    change_catalog(
-        "UPDATE auditchain.log l SET relation_oid = relation WHERE relation::oid <> relation_oid "
-        "AND EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id)",
-        {});
+        psprintf("UPDATE auditchain.log_column c SET attnum = a.attnum "
+                 "FROM auditchain.log l, pg_attribute a "
+                 "WHERE c.log_id = l.log_id AND a.attrelid = l.relation "
+                 "AND a.attname = c.column_name AND a.attnum > 0 AND %s",
+                 kRestored),
+        {here});
+    change_catalog(psprintf("UPDATE auditchain.log l SET relation_oid = relation, recorded_in = $1 "
+                            "WHERE %s",
+                            kRestored),
+                   {here});
 }
 
 void sync_columns(const char* command, const GuardedLog& log) {

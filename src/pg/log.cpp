@@ -62,17 +62,8 @@ bool is_payload_column(Form_pg_attribute column) {
            !is_own_column(NameStr(column->attname));
 }
 
-// A restored table may number its columns otherwise than the one that was recorded, and may have
-// its OID by chance. pg_dump keeps the order of columns, so if none has moved off the numbers that
-// were recorded, none has moved at all.
-bool is_renumbered(std::span<RecordedColumn> recorded, TupleDesc descriptor) {
-    return std::any_of(recorded.begin(), recorded.end(), [&](const RecordedColumn& column) {
-        return column.attnum > descriptor->natts ||
-               !is_payload_column(TupleDescAttr(descriptor, column.attnum - 1));
-    });
-}
-
-// In a restored table the current name decides, elsewhere the number, which no renaming touches.
+// A restored table may number its columns otherwise than the one that was recorded: there the
+// current name decides, elsewhere the number, which no renaming touches.
 const RecordedColumn* recorded_column(std::span<RecordedColumn> recorded, Form_pg_attribute column,
                                       bool restored) {
     for (const RecordedColumn& candidate : recorded) {
@@ -103,7 +94,6 @@ void require_distinct_members(const Log& log) {
 void match_columns(Log* log, std::span<RecordedColumn> recorded, bool restored) {
     Relation relation = table_open(log->relation, AccessShareLock);
     TupleDesc descriptor = RelationGetDescr(relation);
-    restored = restored || is_renumbered(recorded, descriptor);
     auto* columns = static_cast<LogColumn*>(palloc0(sizeof(LogColumn) * (descriptor->natts + 1)));
     std::size_t count = 0;
     for (int i = 0; i < descriptor->natts; i++) {
@@ -149,9 +139,9 @@ const Log* read_log(Oid relation) {
     Oid root = partition_root(relation);
     SPI_connect();
     query_catalog(
-        "SELECT log_id, relation_oid, lanes, released_at IS NOT NULL, mapping, chain_by "
-        "FROM auditchain.log WHERE relation = $1",
-        {{REGCLASSOID, ObjectIdGetDatum(root)}});
+        "SELECT log_id, relation_oid <> relation::oid OR recorded_in <> $2, lanes, "
+        "released_at IS NOT NULL, mapping, chain_by FROM auditchain.log WHERE relation = $1",
+        {{REGCLASSOID, ObjectIdGetDatum(root)}, text_arg(this_database())});
     if (SPI_processed == 0) {
         SPI_finish();
         return nullptr;
@@ -161,7 +151,7 @@ const Log* read_log(Oid relation) {
     bool null;
     log->relation = root;
     log->id = *DatumGetUUIDP(spi_value(0, 1, &null));
-    bool restored = DatumGetObjectId(spi_value(0, 2, &null)) != root;
+    bool restored = DatumGetBool(spi_value(0, 2, &null));
     log->lanes = DatumGetInt32(spi_value(0, 3, &null));
     log->released = DatumGetBool(spi_value(0, 4, &null));
     log->mapping = DatumGetJsonbPCopy(spi_value(0, 5, &null));

@@ -162,8 +162,9 @@ void register_log(Oid table, ArrayType* chain_by, int lanes) {
         "UPDATE auditchain.log SET relation = NULL WHERE relation = $1 AND released_at IS NOT NULL",
         {{REGCLASSOID, ObjectIdGetDatum(table)}});
     change_catalog(
-        "WITH new AS (INSERT INTO auditchain.log (relation, relation_oid, name, chain_by, lanes) "
-        "  VALUES ($1, $1::oid, $1::regclass::text, $2::text[], $3) RETURNING log_id) "
+        "WITH new AS (INSERT INTO auditchain.log (relation, relation_oid, recorded_in, name, "
+        "  chain_by, lanes) "
+        "  VALUES ($1, $1::oid, $5, $1::regclass::text, $2::text[], $3) RETURNING log_id) "
         "INSERT INTO auditchain.log_column (log_id, attnum, column_name, member) "
         "SELECT new.log_id, a.attnum, a.attname, a.attname "
         "FROM new, pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped "
@@ -171,7 +172,8 @@ void register_log(Oid table, ArrayType* chain_by, int lanes) {
         {{REGCLASSOID, ObjectIdGetDatum(table)},
          {NAMEARRAYOID, PointerGetDatum(chain_by)},
          {INT4OID, Int32GetDatum(lanes)},
-         text_arg("{chain_id,chain_position,previous_checksum,checksum}")});
+         text_arg("{chain_id,chain_position,previous_checksum,checksum}"),
+         text_arg(this_database())});
 }
 
 void require_lanes(int lanes) {

@@ -1,0 +1,45 @@
+# What the tests of whole servers share.
+package AuditLog;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+
+our @EXPORT = qw(new_node start_node chains_of);
+
+# A server that has not been started: UTF-8, C locale.
+sub new_node
+{
+	my ($name, %init) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %init);
+	return $node;
+}
+
+sub start_node
+{
+	my $node = new_node(@_);
+	$node->start;
+	return $node;
+}
+
+# "N entries, M chains, B broken": positions, links and hashes are checked with nothing of
+# auditchain's but payload().
+sub chains_of
+{
+	my ($node, $database, $log) = @_;
+	return $node->safe_psql(
+		$database, qq{
+		WITH entries AS (
+			SELECT e.*, auditchain.payload(e) AS payload, row_number() OVER w AS place,
+				lag(checksum, 1, decode(repeat('00', 32), 'hex')) OVER w AS before
+			FROM $log e WINDOW w AS (PARTITION BY chain_id ORDER BY chain_position))
+		SELECT format('%s entries, %s chains, %s broken', count(*), count(DISTINCT chain_id),
+			count(*) FILTER (WHERE NOT (
+				chain_position = place AND previous_checksum = before AND
+				checksum = sha256(convert_to(encode(previous_checksum, 'hex') || payload, 'UTF8')))))
+		FROM entries});
+}
+
+1;
