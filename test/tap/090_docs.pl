@@ -14,6 +14,7 @@ use open qw(:std :encoding(UTF-8));
 
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -277,7 +278,7 @@ END
 }
 
 my $node = PostgreSQL::Test::Cluster->new('docs');
-$node->init;
+$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off");
 $node->start;
 
