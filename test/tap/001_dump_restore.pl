@@ -118,7 +118,7 @@ for my $section ('pre-data', 'data', 'post-data')
 			'pg_restore', "--section=$section", '-d', $target->connstr('same_oid'), "$dir/custom"
 		],
 		"restore $section");
-	$target->safe_psql('same_oid', 'UPDATE auditchain.log SET relation_oid = relation::oid')
+	$target->safe_psql('same_oid', 'UPDATE auditchain.log SET relation_oid = relation WHERE relation IS NOT NULL')
 	  if $section eq 'data';
 }
 check_restored('same_oid');
