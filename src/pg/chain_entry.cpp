@@ -38,7 +38,8 @@ void require_unwritten(Relation relation, const RowPlan& plan, const bool* nulls
                        NameStr(TupleDescAttr(RelationGetDescr(relation), column - 1)->attname),
                        RelationGetRelationName(relation)),
                 errdetail("The INSERT gives it a value of its own."),
-                errhint("Leave chain_id, chain_position, previous_checksum and checksum out."));
+                errhint("Leave chain_id, chain_position, previous_checksum and checksum out: name "
+                        "the columns that INSERT or COPY writes."));
     }
 }
 

@@ -130,13 +130,12 @@ void adopt_restored_logs() {
                  "WHERE c.log_id = l.log_id AND attnum > 0 AND %s",
                  kRestored),
         {here});
-    change_catalog(
-        psprintf("UPDATE auditchain.log_column c SET attnum = a.attnum "
-                 "FROM auditchain.log l, pg_attribute a "
-                 "WHERE c.log_id = l.log_id AND a.attrelid = l.relation "
-                 "AND a.attname = c.column_name AND a.attnum > 0 AND %s",
-                 kRestored),
-        {here});
+    change_catalog(psprintf("UPDATE auditchain.log_column c SET attnum = a.attnum "
+                            "FROM auditchain.log l, pg_attribute a "
+                            "WHERE c.log_id = l.log_id AND a.attrelid = l.relation "
+                            "AND a.attname = c.column_name AND a.attnum > 0 AND %s",
+                            kRestored),
+                   {here});
     change_catalog(psprintf("UPDATE auditchain.log l SET relation_oid = relation, recorded_in = $1 "
                             "WHERE %s",
                             kRestored),

@@ -58,7 +58,8 @@ bool find_guarded_log(Oid relation, GuardedLog* log) {
     log->relation = partition_root(relation);
     // A restore that is under way may not have loaded the columns yet.
     query_catalog(
-        "SELECT log_id, released_at IS NOT NULL, relation_oid = relation::oid AND recorded_in = $2 AND "
+        "SELECT log_id, released_at IS NOT NULL, relation_oid = relation::oid AND recorded_in = $2 "
+        "AND "
         "EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id) "
         "FROM auditchain.log l WHERE relation = $1",
         {{REGCLASSOID, ObjectIdGetDatum(log->relation)}, text_arg(this_database())});

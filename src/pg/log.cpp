@@ -170,7 +170,7 @@ const Log& require_log(Oid relation) {
         ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
                 name ? errmsg("\"%s\" is not a log", name)
                      : errmsg("relation with OID %u does not exist", relation),
-                errdetail("It was never put under protection by auditchain."),
+                errdetail("The catalog of auditchain has no log of this table."),
                 errhint("SELECT auditchain.protect('table') protects a table; "
                         "the view auditchain.logs lists the logs."));
     }
