@@ -71,19 +71,13 @@ void chain_existing_row(const ChainMap& chains, const Log& log, Target* target, 
     const bool* nulls = target->found->tts_isnull;
     RowPlan* plan = target->plan;
     HeldChain* chain = find_chain_of(chains, log, write_chain_key(plan, found, nulls));
-    Datum values[4];
-    chain_row_values(chain_row(chain, plan, RelationGetRelid(target->table), found, nulls), values);
-    const AttrNumber columns[] = {plan->chain_id, plan->chain_position, plan->previous_checksum,
-                                  plan->checksum};
+    ChainRow row = chain_row(chain, write_payload(plan, found, nulls), target->table);
 
     TupleTableSlot* chained = ExecClearTuple(target->chained);
     int natts = chained->tts_tupleDescriptor->natts;
     memcpy(chained->tts_values, found, natts * sizeof(Datum));
     memcpy(chained->tts_isnull, nulls, natts * sizeof(bool));
-    for (int i = 0; i < 4; i++) {
-        chained->tts_values[columns[i] - 1] = values[i];
-        chained->tts_isnull[columns[i] - 1] = false;
-    }
+    put_chain_row(*plan, row, chained->tts_values, chained->tts_isnull);
     ExecStoreVirtualTuple(chained);
     EPQState epq = {};
     ExecSimpleRelationUpdate(target->result, target->estate, &epq, target->found, chained);

@@ -106,7 +106,7 @@ void record_log_event(const pg_uuid_t& log, const char* event, const char* detai
         {uuid_arg(log), text_arg(actor), text_arg(event), text_arg(detail)});
 }
 
-std::int32_t find_chain(const pg_uuid_t& log, std::string_view key, int lane) {
+FoundChain find_chain(const pg_uuid_t& log, std::string_view key, int lane) {
     Relation chains = table_open(catalog_object("chain"), AccessShareLock);
     ScanKeyData keys[3];
     ScanKeyInit(&keys[0], kChainLog, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&log));
@@ -116,14 +116,18 @@ std::int32_t find_chain(const pg_uuid_t& log, std::string_view key, int lane) {
     // Never the transaction's own snapshot: REPEATABLE READ must find a chain begun meanwhile.
     SysScanDesc scan = systable_beginscan(chains, catalog_object("chain_log_id_key_lane_key"), true,
                                           SnapshotSelf, lengthof(keys), keys);
-    std::int32_t chain_id = 0;
+    FoundChain found = {};
+    found.table = RelationGetRelid(chains);
     if (HeapTuple tuple = systable_getnext(scan)) {
         bool null;
-        chain_id = DatumGetInt32(heap_getattr(tuple, kChainId, RelationGetDescr(chains), &null));
+        found.chain_id =
+            DatumGetInt32(heap_getattr(tuple, kChainId, RelationGetDescr(chains), &null));
+        found.committed =
+            !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
     }
     systable_endscan(scan);
     table_close(chains, AccessShareLock);
-    return chain_id;
+    return found;
 }
 
 std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane) {

@@ -38,9 +38,14 @@ const char* this_database();
 // Records what was done to a log as a whole, and by whom.
 void record_log_event(const pg_uuid_t& log, const char* event, const char* detail);
 
-// Number of the chain of this log, key (UTF-8) and lane; 0 when there is none. Sees what is
-// committed now.
-std::int32_t find_chain(const pg_uuid_t& log, std::string_view key, int lane);
+struct FoundChain {
+    std::int32_t chain_id;  // 0: there is none
+    bool committed;         // not begun by this transaction itself
+    Oid table;              // auditchain.chain
+};
+
+// Finds the chain of this log, key (UTF-8) and lane. Sees what is committed now.
+FoundChain find_chain(const pg_uuid_t& log, std::string_view key, int lane);
 
 // Registers a new chain and returns its number. The caller holds the lock of (log, key, lane).
 std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane);

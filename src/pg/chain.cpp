@@ -1,34 +1,31 @@
 // Holding a chain: at most one transaction extends a chain at a time, from its first insert to its
-// end.
+// commit record.
 
 #include "pg/chain.h"
 
+#include "pg/chain_ids.h"
+#include "pg/chain_lock.h"
 #include "pg/errors.h"
+#include "pg/head_cache.h"
+#include "pg/insert_mark.h"
 
 extern "C" {
-#include <access/xact.h>
 #include <common/hashfn.h>
-#include <miscadmin.h>
-#include <storage/lock.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
-#include <utils/resowner.h>
 }
 
 namespace auditchain::pg {
-
 namespace {
 
 // Chains held by this transaction; lives in TopTransactionContext.
 ChainMap held_chains = {};
 
-std::uint32_t hash_key_text(const char* text, std::size_t length) {
-    return hash_bytes(reinterpret_cast<const unsigned char*>(text), static_cast<int>(length));
-}
-
 std::uint32_t hash_chain_key(const void* key, Size) {
     auto* chain_key = static_cast<const ChainKey*>(key);
-    return hash_combine(chain_key->log, hash_key_text(chain_key->text, chain_key->length));
+    std::uint32_t text = hash_bytes(reinterpret_cast<const unsigned char*>(chain_key->text),
+                                    static_cast<int>(chain_key->length));
+    return hash_combine(chain_key->log, text);
 }
 
 int compare_chain_keys(const void* left, const void* right, Size) {
@@ -37,43 +34,6 @@ int compare_chain_keys(const void* left, const void* right, Size) {
     bool equal =
         a->log == b->log && a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
     return equal ? 0 : 1;
-}
-
-void forget_held_chains(XactEvent event, void*) {
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
-        held_chains = {};
-    }
-}
-
-// The lock of a chain is an object lock whose class is the log itself, which no command takes: not
-// to be had from SQL, seen by the deadlock detector, shown in pg_locks with classid = the log and
-// objsubid = the lane. Keys whose hashes collide share locks, which costs waiting and nothing else.
-LOCKTAG chain_lock(const ChainKey& key, int lane) {
-    LOCKTAG tag;
-    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, key.log, hash_key_text(key.text, key.length), lane);
-    return tag;
-}
-
-// Takes the first free lane of the key, to the end of the top transaction: a rolled-back savepoint
-// does not free it.
-int lock_lane(const ChainKey& key, int lanes) {
-    ResourceOwner caller = CurrentResourceOwner;
-    CurrentResourceOwner = TopTransactionResourceOwner;
-    int lane = 0;
-    for (; lane < lanes; lane++) {
-        LOCKTAG tag = chain_lock(key, lane);
-        if (LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL) {
-            break;
-        }
-    }
-    if (lane == lanes) {
-        // All are taken: those who wait spread over them.
-        lane = MyProcPid % lanes;
-        LOCKTAG tag = chain_lock(key, lane);
-        LockAcquire(&tag, ExclusiveLock, false, false);
-    }
-    CurrentResourceOwner = caller;
-    return lane;
 }
 
 void require_short_key(const Log& log, std::string_view key) {
@@ -87,22 +47,52 @@ void require_short_key(const Log& log, std::string_view key) {
             errhint("Chain by a short identifier, such as a tenant's."));
 }
 
-void find_head(const Log& log, HeldChain* chain) {
-    std::string_view key = {chain->key.text, chain->key.length};
-    chain->chain_id = find_chain(log.id, key, chain->lane);
+// A cached head counts only while its table is the log's: a dropped and restored table is another.
+bool find_usable_cached_head(const Log& log, std::int32_t chain_id, Head* head) {
+    return find_cached_head(log.id, chain_id, head) && partition_root(head->leaf) == log.relation;
+}
+
+// Finds the chain and its head anew. `first_look` is the first in this transaction, when nothing in
+// the chain can be its own doing.
+void find_head(const Log& log, HeldChain* chain, bool first_look) {
+    chain->mark = {};
+    chain->chain_id = chain_id_of(log.id, chain->key, chain->lane);
+    chain->own = !first_look || chain->chain_id == 0;
     if (chain->chain_id == 0) {
+        std::string_view key = {chain->key.text, chain->key.length};
         chain->chain_id = add_chain(log.id, key, chain->lane);
         chain->head = {};
-    } else {
+    } else if (!first_look || !find_usable_cached_head(log, chain->chain_id, &chain->head)) {
         chain->head = read_head(log, chain->chain_id);
     }
 }
 
 // What we noted last is the head only if it is there: a savepoint may have been rolled back, or ON
 // CONFLICT DO NOTHING have dropped the row.
-bool head_stands(const HeldChain* chain) {
-    return chain->chain_id != 0 && OidIsValid(chain->head.leaf) &&
-           entry_exists(chain->head.leaf, chain->chain_id, chain->head.position);
+bool head_stands(const HeldChain& chain, Relation leaf) {
+    if (!chain.own) {
+        return true;
+    }
+    if (!OidIsValid(chain.head.leaf)) {
+        return false;
+    }
+    bool same_leaf = leaf != nullptr && RelationGetRelid(leaf) == chain.head.leaf;
+    return (same_leaf && was_inserted(chain.mark, leaf)) ||
+           entry_exists(chain.head.leaf, chain.chain_id, chain.head.position);
+}
+
+template <typename Action>
+void for_each_held_chain(Action action) {
+    if (held_chains.table == nullptr) {
+        return;
+    }
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, held_chains.table);
+    while (auto* chain = static_cast<HeldChain*>(hash_seq_search(&scan))) {
+        if (chain->lane >= 0) {
+            action(chain);
+        }
+    }
 }
 
 }  // namespace
@@ -120,36 +110,91 @@ ChainMap make_chain_map(MemoryContext context) {
 }
 
 HeldChain* enter_chain(const ChainMap& map, const Log& log, std::string_view key) {
-    require_short_key(log, key);
     ChainKey chain_key = {log.relation, static_cast<std::uint32_t>(key.size()), key.data()};
-    bool found;
-    auto* chain = static_cast<HeldChain*>(hash_search(map.table, &chain_key, HASH_ENTER, &found));
-    if (!found) {
-        chain->key.text = static_cast<char*>(
-            memcpy(MemoryContextAlloc(map.context, key.size()), key.data(), key.size()));
-        chain->lane = -1;
-        chain->chain_id = 0;
-        chain->head = {};
+    auto* chain = static_cast<HeldChain*>(hash_search(map.table, &chain_key, HASH_FIND, nullptr));
+    if (chain != nullptr) {
+        return chain;
     }
+    require_short_key(log, key);
+    // The map keeps the pointer: to a copy, made before the entry so that no failure parts them.
+    chain_key.text = static_cast<char*>(
+        memcpy(MemoryContextAlloc(map.context, key.size()), key.data(), key.size()));
+    bool found;
+    chain = static_cast<HeldChain*>(hash_search(map.table, &chain_key, HASH_ENTER, &found));
+    chain->log = log.id;
+    chain->lane = -1;
+    chain->chain_id = 0;
+    chain->head = {};
+    chain->own = false;
+    chain->settled = false;
+    chain->mark = {};
     return chain;
 }
 
-HeldChain* hold_chain(const Log& log, std::string_view key) {
+HeldChain* hold_chain(const Log& log, std::string_view key, Relation leaf) {
     if (held_chains.table == nullptr) {
         held_chains = make_chain_map(TopTransactionContext);
     }
     HeldChain* chain = enter_chain(held_chains, log, key);
+    if (memcmp(&chain->log, &log.id, sizeof log.id) != 0) {
+        // The savepoint that protected the table was rolled back, and it was protected anew.
+        chain->log = log.id;
+        chain->chain_id = 0;
+    }
     if (chain->lane < 0) {
         chain->lane = lock_lane(chain->key, log.lanes);
     }
-    if (!head_stands(chain)) {
-        find_head(log, chain);
+    if (chain->chain_id == 0) {
+        find_head(log, chain, true);
+    } else if (!head_stands(*chain, leaf)) {
+        find_head(log, chain, false);
     }
     return chain;
 }
 
-void init_chains() {
-    RegisterXactCallback(forget_held_chains, nullptr);
+void extend_chain(HeldChain* chain, std::int64_t position, const Digest& checksum, Relation leaf) {
+    chain->head = {position, checksum, RelationGetRelid(leaf)};
+    chain->own = true;
+    chain->settled = false;
+    chain->mark = insert_mark(leaf);
+}
+
+bool holds_chains() {
+    return held_chains.table != nullptr;
+}
+
+void settle_held_chains() {
+    for_each_held_chain([](HeldChain* chain) {
+        Relation leaf =
+            OidIsValid(chain->head.leaf) ? RelationIdGetRelation(chain->head.leaf) : nullptr;
+        chain->settled = chain->chain_id != 0 && head_stands(*chain, leaf);
+        if (leaf != nullptr) {
+            RelationClose(leaf);
+        }
+    });
+}
+
+void publish_held_chains() {
+    for_each_held_chain([](HeldChain* chain) {
+        if (chain->settled && OidIsValid(chain->head.leaf)) {
+            cache_head(chain->log, chain->chain_id, chain->head);
+        } else {
+            forget_cached_head(chain->log, chain->chain_id);
+        }
+        unlock_lane(chain->key, chain->lane);
+    });
+}
+
+void hand_over_held_chains() {
+    for_each_held_chain([](HeldChain* chain) {
+        // Who commits the prepared transaction knows nothing of its heads.
+        forget_cached_head(chain->log, chain->chain_id);
+        hand_lane_to_transaction(chain->key, chain->lane);
+    });
+}
+
+void forget_held_chains() {
+    held_chains = {};
 }
 
 }  // namespace auditchain::pg

@@ -43,6 +43,17 @@ void require_unwritten(Relation relation, const RowPlan& plan, const bool* nulls
     }
 }
 
+// The row with its place in the chain.
+HeapTuple form_entry(const RowPlan& plan, const ChainRow& row, TupleTableSlot* slot) {
+    TupleDesc descriptor = slot->tts_tupleDescriptor;
+    auto* values = static_cast<Datum*>(palloc(descriptor->natts * sizeof(Datum)));
+    auto* nulls = static_cast<bool*>(palloc(descriptor->natts * sizeof(bool)));
+    memcpy(values, slot->tts_values, descriptor->natts * sizeof(Datum));
+    memcpy(nulls, slot->tts_isnull, descriptor->natts * sizeof(bool));
+    put_chain_row(plan, row, values, nulls);
+    return heap_form_tuple(descriptor, values, nulls);
+}
+
 }  // namespace
 
 void require_chain_columns(const RowPlan& plan, Oid relation) {
@@ -56,22 +67,25 @@ void require_chain_columns(const RowPlan& plan, Oid relation) {
             errhint("Rename the columns back, or restore the table from a backup."));
 }
 
-ChainRow chain_row(HeldChain* chain, RowPlan* plan, Oid leaf, const Datum* values,
-                   const bool* nulls) {
+ChainRow chain_row(HeldChain* chain, std::string_view payload, Relation leaf) {
     ChainRow row;
     row.chain_id = chain->chain_id;
     row.position = chain->head.position + 1;
     row.previous = chain->head.checksum;
-    row.checksum = checksum_of(row.previous, write_payload(plan, values, nulls));
-    chain->head = {row.position, row.checksum, leaf};
+    row.checksum = checksum_of(row.previous, payload);
+    extend_chain(chain, row.position, row.checksum, leaf);
     return row;
 }
 
-void chain_row_values(const ChainRow& row, Datum values[4]) {
-    values[0] = Int32GetDatum(row.chain_id);
-    values[1] = Int64GetDatum(row.position);
-    values[2] = digest_datum(row.previous);
-    values[3] = digest_datum(row.checksum);
+void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool* nulls) {
+    values[plan.chain_id - 1] = Int32GetDatum(row.chain_id);
+    values[plan.chain_position - 1] = Int64GetDatum(row.position);
+    values[plan.previous_checksum - 1] = digest_datum(row.previous);
+    values[plan.checksum - 1] = digest_datum(row.checksum);
+    for (AttrNumber column :
+         {plan.chain_id, plan.chain_position, plan.previous_checksum, plan.checksum}) {
+        nulls[column - 1] = false;
+    }
 }
 
 }  // namespace auditchain::pg
@@ -89,14 +103,10 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     slot_getallattrs(slot);
     require_unwritten(relation, plan, slot->tts_isnull);
 
-    HeldChain* chain =
-        hold_chain(*cached.log, write_chain_key(&plan, slot->tts_values, slot->tts_isnull));
-    ChainRow row =
-        chain_row(chain, &plan, RelationGetRelid(relation), slot->tts_values, slot->tts_isnull);
-    int columns[] = {plan.chain_id, plan.chain_position, plan.previous_checksum, plan.checksum};
-    bool nulls[4] = {};
-    Datum values[4];
-    chain_row_values(row, values);
-    return PointerGetDatum(heap_modify_tuple_by_cols(
-        trigger->tg_trigtuple, RelationGetDescr(relation), 4, columns, values, nulls));
+    // What needs no place in the chain is done before its lock is taken.
+    std::string_view key = copy_chain_key(&plan, slot->tts_values, slot->tts_isnull);
+    std::string_view payload = write_payload(&plan, slot->tts_values, slot->tts_isnull);
+    HeldChain* chain = hold_chain(*cached.log, key, relation);
+    ChainRow row = chain_row(chain, payload, relation);
+    return PointerGetDatum(form_entry(plan, row, slot));
 }

@@ -17,11 +17,11 @@ struct ChainRow {
 // Errors unless the plan's table has auditchain's columns.
 void require_chain_columns(const RowPlan& plan, Oid relation);
 
-// Gives a row of `leaf` the next place in its chain, and moves the chain's head there.
-ChainRow chain_row(HeldChain* chain, RowPlan* plan, Oid leaf, const Datum* values,
-                   const bool* nulls);
+// Gives the row with this payload, on its way into `leaf`, the next place in its chain, and moves
+// the chain's head there.
+ChainRow chain_row(HeldChain* chain, std::string_view payload, Relation leaf);
 
-// Values of chain_id, chain_position, previous_checksum and checksum; palloc'd.
-void chain_row_values(const ChainRow& row, Datum values[4]);
+// Puts the place into the row's values.
+void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool* nulls);
 
 }  // namespace auditchain::pg

@@ -1,14 +1,22 @@
 // Loading of the library.
 
-#include "pg/chain.h"
+#include "pg/commit_pipeline.h"
+#include "pg/head_cache.h"
 #include "pg/log_cache.h"
+#include "pg/settings.h"
 
 extern "C" {
+#include <miscadmin.h>
+
 PG_MODULE_MAGIC;
 AUDITCHAIN_EXPORT void _PG_init(void);
 }
 
 void _PG_init(void) {
+    auditchain::pg::define_settings();
     auditchain::pg::init_log_cache();
-    auditchain::pg::init_chains();
+    auditchain::pg::init_commit_pipeline();
+    if (process_shared_preload_libraries_in_progress) {
+        auditchain::pg::init_head_cache();
+    }
 }

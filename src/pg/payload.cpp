@@ -129,6 +129,11 @@ std::string_view write_chain_key(RowPlan* plan, const Datum* values, const bool*
     return json.text();
 }
 
+std::string_view copy_chain_key(RowPlan* plan, const Datum* values, const bool* nulls) {
+    std::string_view key = write_chain_key(plan, values, nulls);
+    return {pnstrdup(key.data(), key.size()), key.size()};
+}
+
 char* value_as_json(Oid type, Datum value) {
     bool depends_on_types = false;
     ValueWriter* writer = make_value_writer(type, &depends_on_types);

@@ -36,6 +36,9 @@ RowPlan* plan_row(const Log& log, TupleDesc descriptor);
 std::string_view write_payload(RowPlan* plan, const Datum* values, const bool* nulls);
 std::string_view write_chain_key(RowPlan* plan, const Datum* values, const bool* nulls);
 
+// The chain key, palloc'd in the current context.
+std::string_view copy_chain_key(RowPlan* plan, const Datum* values, const bool* nulls);
+
 // A single value as canonical JSON, palloc'd: the absent value of a column, say.
 char* value_as_json(Oid type, Datum value);
 

@@ -1,0 +1,92 @@
+// A chain's lock need only outlive the commit record's place in the WAL, not its flush. Whoever
+// extends the chain next commits further on in the WAL, and the WAL is flushed, shipped and
+// replayed from front to back; so a crash can cut off a suffix of the chain, and nothing else.
+//
+// So a transaction that holds chains commits asynchronously, frees them, and then waits for its own
+// commit record to be flushed and replicated: COMMIT returns when it is as durable as the user
+// asked.
+
+#include "pg/commit_pipeline.h"
+
+#include "pg/chain.h"
+#include "pg/settings.h"
+
+extern "C" {
+#include <access/xlog.h>
+#include <replication/syncrep.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+// What synchronous_commit was before this commit turned it off; -1: it did not.
+int requested_synchronous_commit = -1;
+
+void begin_pipelined_commit() {
+    if (pipelined_commit && synchronous_commit > SYNCHRONOUS_COMMIT_OFF) {
+        requested_synchronous_commit = synchronous_commit;
+        synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
+    }
+}
+
+// Returns whether a pipelined commit was under way.
+bool restore_synchronous_commit() {
+    if (requested_synchronous_commit < 0) {
+        return false;
+    }
+    synchronous_commit = requested_synchronous_commit;
+    requested_synchronous_commit = -1;
+    return true;
+}
+
+void wait_until_durable() {
+    XLogFlush(XactLastCommitEnd);
+    // Returns at once unless synchronous_commit and synchronous_standby_names ask for more.
+    SyncRepWaitForLSN(XactLastCommitEnd, true);
+}
+
+void end_transaction(XactEvent event, void*) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+            if (holds_chains()) {
+                settle_held_chains();
+                begin_pipelined_commit();
+            }
+            break;
+        case XACT_EVENT_COMMIT:
+            // The transaction is visible by now: ProcArrayEndTransaction comes before this.
+            publish_held_chains();
+            forget_held_chains();
+            if (restore_synchronous_commit()) {
+                wait_until_durable();
+            }
+            break;
+        case XACT_EVENT_PRE_PREPARE:
+            hand_over_held_chains();
+            break;
+        case XACT_EVENT_PREPARE:
+            forget_held_chains();
+            break;
+        case XACT_EVENT_ABORT:
+            // PostgreSQL itself frees session-level locks at an abort.
+            restore_synchronous_commit();
+            forget_held_chains();
+            break;
+        default:
+            break;
+    }
+}
+
+}  // namespace
+
+void flush_visible_entries() {
+    if (!RecoveryInProgress()) {
+        XLogFlush(GetXLogInsertRecPtr());
+    }
+}
+
+void init_commit_pipeline() {
+    RegisterXactCallback(end_transaction, nullptr);
+}
+
+}  // namespace auditchain::pg

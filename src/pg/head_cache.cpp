@@ -1,0 +1,177 @@
+#include "pg/head_cache.h"
+
+#include "pg/settings.h"
+
+extern "C" {
+#include <common/hashfn.h>
+#include <miscadmin.h>
+#include <storage/ipc.h>
+#include <storage/lwlock.h>
+#include <storage/shmem.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+// A chain's head can stand in one of the slots of one set, found by its hash: bounded memory, no
+// allocation, eviction within the set.
+constexpr int kSlotsPerSet = 4;
+constexpr int kLocks = 64;
+
+struct HeadKey {
+    Oid database;
+    std::int32_t chain_id;
+    pg_uuid_t log;
+};
+
+struct HeadSlot {
+    HeadKey key;  // chain_id 0: free
+    Head head;
+    std::uint64_t used;  // tick of the set at its last use
+};
+
+struct HeadSet {
+    std::uint64_t tick;
+    HeadSlot slots[kSlotsPerSet];
+};
+
+HeadSet* sets = nullptr;
+LWLockPadded* locks = nullptr;
+
+shmem_request_hook_type previous_request_hook = nullptr;
+shmem_startup_hook_type previous_startup_hook = nullptr;
+
+std::uint32_t set_count() {
+    return static_cast<std::uint32_t>(cached_heads + kSlotsPerSet - 1) / kSlotsPerSet;
+}
+
+Size cache_size() {
+    return mul_size(set_count(), sizeof(HeadSet));
+}
+
+HeadKey head_key(const pg_uuid_t& log, std::int32_t chain_id) {
+    return {MyDatabaseId, chain_id, log};
+}
+
+bool same_key(const HeadKey& a, const HeadKey& b) {
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+// The set of a key, its lock held until the end of the scope that calls LWLockRelease.
+struct LockedSet {
+    HeadSet* set;
+    LWLock* lock;
+};
+
+LockedSet lock_set(const HeadKey& key) {
+    std::uint32_t hash = hash_bytes(reinterpret_cast<const unsigned char*>(&key), sizeof key);
+    std::uint32_t number = hash % set_count();
+    LockedSet locked = {&sets[number], &locks[number % kLocks].lock};
+    LWLockAcquire(locked.lock, LW_EXCLUSIVE);
+    return locked;
+}
+
+HeadSlot* find_slot(HeadSet* set, const HeadKey& key) {
+    for (HeadSlot& slot : set->slots) {
+        if (same_key(slot.key, key)) {
+            slot.used = ++set->tick;
+            return &slot;
+        }
+    }
+    return nullptr;
+}
+
+HeadSlot* least_used_slot(HeadSet* set) {
+    return std::min_element(std::begin(set->slots), std::end(set->slots),
+                            [](const HeadSlot& a, const HeadSlot& b) { return a.used < b.used; });
+}
+
+void request_shared_memory() {
+    if (previous_request_hook != nullptr) {
+        previous_request_hook();
+    }
+    RequestAddinShmemSpace(cache_size());
+    RequestNamedLWLockTranche("auditchain", kLocks);
+}
+
+void attach_shared_memory() {
+    if (previous_startup_hook != nullptr) {
+        previous_startup_hook();
+    }
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    bool found;
+    sets = static_cast<HeadSet*>(ShmemInitStruct("auditchain heads", cache_size(), &found));
+    if (!found) {
+        memset(static_cast<void*>(sets), 0, cache_size());
+    }
+    locks = GetNamedLWLockTranche("auditchain");
+    LWLockRelease(AddinShmemInitLock);
+}
+
+}  // namespace
+
+bool has_head_cache() {
+    return sets != nullptr;
+}
+
+bool find_cached_head(const pg_uuid_t& log, std::int32_t chain_id, Head* head) {
+    if (!has_head_cache()) {
+        return false;
+    }
+    HeadKey key = head_key(log, chain_id);
+    LockedSet locked = lock_set(key);
+    HeadSlot* slot = find_slot(locked.set, key);
+    if (slot != nullptr) {
+        *head = slot->head;
+    }
+    LWLockRelease(locked.lock);
+    return slot != nullptr;
+}
+
+void cache_head(const pg_uuid_t& log, std::int32_t chain_id, const Head& head) {
+    if (!has_head_cache()) {
+        return;
+    }
+    HeadKey key = head_key(log, chain_id);
+    LockedSet locked = lock_set(key);
+    HeadSlot* slot = find_slot(locked.set, key);
+    if (slot == nullptr) {
+        slot = least_used_slot(locked.set);
+    }
+    *slot = {key, head, ++locked.set->tick};
+    LWLockRelease(locked.lock);
+}
+
+void forget_cached_head(const pg_uuid_t& log, std::int32_t chain_id) {
+    if (!has_head_cache()) {
+        return;
+    }
+    HeadKey key = head_key(log, chain_id);
+    LockedSet locked = lock_set(key);
+    if (HeadSlot* slot = find_slot(locked.set, key)) {
+        *slot = {};
+    }
+    LWLockRelease(locked.lock);
+}
+
+void forget_cached_heads(const pg_uuid_t& log) {
+    for (std::uint32_t number = 0; has_head_cache() && number < set_count(); number++) {
+        LWLock* lock = &locks[number % kLocks].lock;
+        LWLockAcquire(lock, LW_EXCLUSIVE);
+        for (HeadSlot& slot : sets[number].slots) {
+            if (slot.key.database == MyDatabaseId && memcmp(&slot.key.log, &log, sizeof log) == 0) {
+                slot = {};
+            }
+        }
+        LWLockRelease(lock);
+    }
+}
+
+void init_head_cache() {
+    previous_request_hook = shmem_request_hook;
+    shmem_request_hook = request_shared_memory;
+    previous_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = attach_shared_memory;
+}
+
+}  // namespace auditchain::pg
