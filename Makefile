@@ -5,7 +5,7 @@ EXTENSION = auditchain
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" auditchain.control)
 
 # The install script is made of the parts below, in this order.
-SQL_PARTS = schema catalog guard protect payload verify export logs grants
+SQL_PARTS = schema catalog guard protect payload verify export logs locks status grants
 VERSIONED_SQL = auditchain--$(EXTVERSION).sql
 DATA_built = $(VERSIONED_SQL)
 
@@ -18,9 +18,9 @@ TESTS = $(wildcard test/sql/*.sql)
 REGRESS = $(patsubst test/sql/%.sql,%,$(TESTS))
 # pg_regress of PostgreSQL 15 looks for NAME.sql in its output directory first: not here, where sql/
 # holds the parts of the install script. test/expected is a link to expected/.
-REGRESS_OPTS = --inputdir=test --outputdir=test --encoding=UTF8 --no-locale
+REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=auditchain --encoding=UTF8 --no-locale
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec))
-ISOLATION_OPTS = --inputdir=test/isolation
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=auditchain
 TAP_TESTS = 1
 PROVE_TESTS = test/tap/*.pl
 

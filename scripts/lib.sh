@@ -101,7 +101,7 @@ build_and_install() { # VERSION [make's variables...]
 
 # Starts a PostgreSQL of its own in the scratch directory and points psql and all other clients at it.
 # It listens on a socket in that directory and nowhere else, so no other cluster is touched, nor can
-# another machine reach it. Call it in a directory that the server's user may enter.
+# another machine reach it. The extension must be installed. Call it in a directory that the server's user may enter.
 start_server() { # VERSION
     unset "${!PG@}"
     export PGHOST=$scratch PGPORT=$((49152 + RANDOM % 16384)) PGUSER=postgres PGDATABASE=postgres
@@ -118,6 +118,7 @@ listen_addresses = ''
 unix_socket_directories = '$PGHOST'
 port = $PGPORT
 fsync = off
+shared_preload_libraries = 'auditchain'
 END
     quietly unprivileged pg_ctl start --pgdata="$scratch/data" --log="$scratch/server.log"
 }

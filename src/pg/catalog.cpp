@@ -48,6 +48,22 @@ Datum key_datum(std::string_view utf8) {
                                                : cstring_to_text(text));
 }
 
+void insert_chain(const pg_uuid_t& log, std::string_view key, int lane, std::int32_t chain_id) {
+    Datum values[kChainColumns];
+    bool nulls[kChainColumns] = {};
+    values[kChainId - 1] = Int32GetDatum(chain_id);
+    values[kChainLog - 1] = UUIDPGetDatum(&log);
+    values[kChainKey - 1] = key_datum(key);
+    values[kChainLane - 1] = Int32GetDatum(lane);
+    values[kChainFormat - 1] = Int32GetDatum(kFormat);
+
+    Relation chains = table_open(catalog_object("chain"), RowExclusiveLock);
+    HeapTuple tuple = heap_form_tuple(RelationGetDescr(chains), values, nulls);
+    CatalogTupleInsert(chains, tuple);
+    heap_freetuple(tuple);
+    table_close(chains, NoLock);
+}
+
 void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_only) {
     constexpr int kMaxArgs = 8;
     Assert(args.size() <= kMaxArgs);
@@ -133,20 +149,18 @@ FoundChain find_chain(const pg_uuid_t& log, std::string_view key, int lane) {
 std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane) {
     auto chain_id =
         static_cast<std::int32_t>(nextval_internal(catalog_object("chain_id_seq"), false));
-    Datum values[kChainColumns];
-    bool nulls[kChainColumns] = {};
-    values[kChainId - 1] = Int32GetDatum(chain_id);
-    values[kChainLog - 1] = UUIDPGetDatum(&log);
-    values[kChainKey - 1] = key_datum(key);
-    values[kChainLane - 1] = Int32GetDatum(lane);
-    values[kChainFormat - 1] = Int32GetDatum(kFormat);
-
-    Relation chains = table_open(catalog_object("chain"), RowExclusiveLock);
-    HeapTuple tuple = heap_form_tuple(RelationGetDescr(chains), values, nulls);
-    CatalogTupleInsert(chains, tuple);
-    heap_freetuple(tuple);
-    table_close(chains, NoLock);
+    insert_chain(log, key, lane, chain_id);
     return chain_id;
+}
+
+void add_given_chain(const pg_uuid_t& log, std::string_view key, int lane, std::int32_t chain_id) {
+    SPI_connect();
+    change_catalog(
+        "SELECT setval('auditchain.chain_id_seq', $1) "
+        "FROM auditchain.chain_id_seq WHERE last_value < $1",
+        {{INT8OID, Int64GetDatum(chain_id)}});
+    SPI_finish();
+    insert_chain(log, key, lane, chain_id);
 }
 
 bool find_chain_name(std::int32_t chain_id, ChainName* name) {

@@ -50,6 +50,9 @@ FoundChain find_chain(const pg_uuid_t& log, std::string_view key, int lane);
 // Registers a new chain and returns its number. The caller holds the lock of (log, key, lane).
 std::int32_t add_chain(const pg_uuid_t& log, std::string_view key, int lane);
 
+// Registers a chain under a number that it has elsewhere, past which new numbers go on.
+void add_given_chain(const pg_uuid_t& log, std::string_view key, int lane, std::int32_t chain_id);
+
 struct ChainName {
     pg_uuid_t log;
     char* key;  // canonical JSON array, UTF-8

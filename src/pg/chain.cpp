@@ -81,6 +81,27 @@ bool head_stands(const HeldChain& chain, Relation leaf) {
            entry_exists(chain.head.leaf, chain.chain_id, chain.head.position);
 }
 
+HeldChain* enter_held_chain(const Log& log, std::string_view key) {
+    if (held_chains.table == nullptr) {
+        held_chains = make_chain_map(TopTransactionContext);
+    }
+    HeldChain* chain = enter_chain(held_chains, log, key);
+    if (memcmp(&chain->log, &log.id, sizeof log.id) != 0) {
+        // The savepoint that protected the table was rolled back, and it was protected anew.
+        chain->log = log.id;
+        chain->chain_id = 0;
+    }
+    return chain;
+}
+
+void check_head(const Log& log, HeldChain* chain, Relation leaf) {
+    if (chain->chain_id == 0) {
+        find_head(log, chain, true);
+    } else if (!head_stands(*chain, leaf)) {
+        find_head(log, chain, false);
+    }
+}
+
 template <typename Action>
 void for_each_held_chain(Action action) {
     if (held_chains.table == nullptr) {
@@ -132,22 +153,27 @@ HeldChain* enter_chain(const ChainMap& map, const Log& log, std::string_view key
 }
 
 HeldChain* hold_chain(const Log& log, std::string_view key, Relation leaf) {
-    if (held_chains.table == nullptr) {
-        held_chains = make_chain_map(TopTransactionContext);
-    }
-    HeldChain* chain = enter_chain(held_chains, log, key);
-    if (memcmp(&chain->log, &log.id, sizeof log.id) != 0) {
-        // The savepoint that protected the table was rolled back, and it was protected anew.
-        chain->log = log.id;
-        chain->chain_id = 0;
-    }
+    HeldChain* chain = enter_held_chain(log, key);
     if (chain->lane < 0) {
         chain->lane = lock_lane(chain->key, log.lanes);
     }
-    if (chain->chain_id == 0) {
-        find_head(log, chain, true);
-    } else if (!head_stands(*chain, leaf)) {
-        find_head(log, chain, false);
+    check_head(log, chain, leaf);
+    return chain;
+}
+
+HeldChain* hold_given_chain(const Log& log, std::string_view key, std::int32_t chain_id, int lane,
+                            Relation leaf) {
+    HeldChain* chain = enter_held_chain(log, key);
+    if (chain->lane < 0) {
+        lock_given_lane(chain->key, lane);
+        chain->lane = lane;
+    }
+    check_head(log, chain, leaf);
+    if (chain->chain_id != chain_id) {
+        ereport(ERROR, errcode(ERRCODE_AC_BROKEN_ENTRY),
+                errmsg("a transaction extends two chains of one key in log \"%s\"",
+                       get_rel_name(log.relation)),
+                errdetail("It holds chain_id %d and goes on with %d.", chain->chain_id, chain_id));
     }
     return chain;
 }

@@ -61,6 +61,10 @@ HeldChain* enter_chain(const ChainMap& map, const Log& log, std::string_view key
 // that the next entry goes to.
 HeldChain* hold_chain(const Log& log, std::string_view key, Relation leaf);
 
+// The same for an entry that comes with its chain, as a replica's do: takes that chain's lane.
+HeldChain* hold_given_chain(const Log& log, std::string_view key, std::int32_t chain_id, int lane,
+                            Relation leaf);
+
 // Notes the entry that is on its way into `leaf` as the chain's head.
 void extend_chain(HeldChain* chain, std::int64_t position, const Digest& checksum, Relation leaf);
 

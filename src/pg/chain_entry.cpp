@@ -4,6 +4,7 @@
 #include "pg/entry.h"
 #include "pg/errors.h"
 #include "pg/log_cache.h"
+#include "pg/replicated_entry.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -101,6 +102,10 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
 
     TupleTableSlot* slot = trigger->tg_trigslot;
     slot_getallattrs(slot);
+    if (is_replicated_entry(plan, slot->tts_isnull)) {
+        accept_replicated_entry(*cached.log, &plan, slot, relation);
+        return PointerGetDatum(trigger->tg_trigtuple);
+    }
     require_unwritten(relation, plan, slot->tts_isnull);
 
     // What needs no place in the chain is done before its lock is taken.

@@ -2,6 +2,7 @@
 
 extern "C" {
 #include <common/hashfn.h>
+#include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <storage/lock.h>
 }
@@ -14,20 +15,26 @@ namespace {
 // another lane; they never do wrong.
 constexpr std::uint32_t kLocksPerLane = 4096;
 
+constexpr bool kSession = true;
+constexpr bool kTransaction = false;
+
+std::uint32_t lock_number(std::string_view key) {
+    return hash_bytes(reinterpret_cast<const unsigned char*>(key.data()),
+                      static_cast<int>(key.size())) %
+           kLocksPerLane;
+}
+
 // An object lock whose class is the log itself, which no command takes: not to be had from SQL,
 // seen by the deadlock detector, shown in pg_locks with classid = the log and objsubid = the lane.
 LOCKTAG chain_lock(const ChainKey& key, int lane) {
-    std::uint32_t hash =
-        hash_bytes(reinterpret_cast<const unsigned char*>(key.text), static_cast<int>(key.length));
     LOCKTAG tag;
-    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, key.log, hash % kLocksPerLane, lane);
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, key.log, lock_number({key.text, key.length}), lane);
     return tag;
 }
 
 }  // namespace
 
 int lock_lane(const ChainKey& key, int lanes) {
-    constexpr bool kSession = true;
     for (int lane = 0; lane < lanes; lane++) {
         LOCKTAG tag = chain_lock(key, lane);
         if (LockAcquire(&tag, ExclusiveLock, kSession, true) != LOCKACQUIRE_NOT_AVAIL) {
@@ -36,20 +43,33 @@ int lock_lane(const ChainKey& key, int lanes) {
     }
     // All are taken: those who wait spread over them.
     int lane = MyProcPid % lanes;
+    lock_given_lane(key, lane);
+    return lane;
+}
+
+void lock_given_lane(const ChainKey& key, int lane) {
     LOCKTAG tag = chain_lock(key, lane);
     LockAcquire(&tag, ExclusiveLock, kSession, false);
-    return lane;
 }
 
 void unlock_lane(const ChainKey& key, int lane) {
     LOCKTAG tag = chain_lock(key, lane);
-    LockRelease(&tag, ExclusiveLock, true);
+    LockRelease(&tag, ExclusiveLock, kSession);
 }
 
 void hand_lane_to_transaction(const ChainKey& key, int lane) {
     LOCKTAG tag = chain_lock(key, lane);
-    LockAcquire(&tag, ExclusiveLock, false, false);
-    LockRelease(&tag, ExclusiveLock, true);
+    LockAcquire(&tag, ExclusiveLock, kTransaction, false);
+    LockRelease(&tag, ExclusiveLock, kSession);
 }
 
 }  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+// _lock_number(key text) → oid: the objid under which pg_locks shows the locks of a key's chains.
+AUDITCHAIN_FUNCTION(auditchain_lock_number) {
+    const char* key = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    const char* utf8 = pg_server_to_any(key, static_cast<int>(strlen(key)), PG_UTF8);
+    PG_RETURN_OID(lock_number(utf8));
+}

@@ -10,6 +10,9 @@ namespace auditchain::pg {
 // frees it by itself.
 int lock_lane(const ChainKey& key, int lanes);
 
+// Takes the lock of one lane, waiting for it.
+void lock_given_lane(const ChainKey& key, int lane);
+
 // Frees the lock of a lane.
 void unlock_lane(const ChainKey& key, int lane);
 

@@ -13,6 +13,7 @@
 
 extern "C" {
 #include <access/xlog.h>
+#include <access/xlog_internal.h>
 #include <replication/syncrep.h>
 }
 
@@ -80,9 +81,16 @@ void end_transaction(XactEvent event, void*) {
 }  // namespace
 
 void flush_visible_entries() {
-    if (!RecoveryInProgress()) {
-        XLogFlush(GetXLogInsertRecPtr());
+    if (RecoveryInProgress()) {
+        return;
     }
+    XLogRecPtr end = GetXLogInsertRecPtr();
+    // At the start of a page that is behind the page's header, which does not exist yet.
+    std::uint64_t offset = end % XLOG_BLCKSZ;
+    std::uint64_t header = XLogSegmentOffset(end, wal_segment_size) < XLOG_BLCKSZ
+                               ? SizeOfXLogLongPHD
+                               : SizeOfXLogShortPHD;
+    XLogFlush(offset == header ? end - offset : end);
 }
 
 void init_commit_pipeline() {

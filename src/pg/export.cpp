@@ -2,14 +2,13 @@
 // that memory does not grow with the log.
 
 #include "pg/buffer.h"
+#include "pg/commit_pipeline.h"
 #include "pg/errors.h"
 #include "pg/export_event.h"
 #include "pg/export_query.h"
 #include "pg/export_soc2.h"
 
 extern "C" {
-#include <access/xlog.h>
-#include <access/xlog_internal.h>
 #include <funcapi.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
@@ -86,21 +85,6 @@ void frame_events(Export* run, Format format, const Log& log, const Mapping& map
     }
 }
 
-// An entry can be seen a moment before its commit is durable: nothing leaves the database that a
-// crash could still take back.
-void flush_visible_commits() {
-    if (RecoveryInProgress()) {
-        return;
-    }
-    XLogRecPtr end = GetXLogInsertRecPtr();
-    // At the start of a page that is behind the page's header, which does not exist yet.
-    std::uint64_t offset = end % XLOG_BLCKSZ;
-    std::uint64_t header = XLogSegmentOffset(end, wal_segment_size) < XLOG_BLCKSZ
-                               ? SizeOfXLogLongPHD
-                               : SizeOfXLogShortPHD;
-    XLogFlush(offset == header ? end - offset : end);
-}
-
 // Everything lives in the current context. The rights are checked here, before verification.
 Export* begin_export(Oid relation, Format format, const Selection& selection) {
     const Log& log = require_log(relation);
@@ -114,7 +98,7 @@ Export* begin_export(Oid relation, Format format, const Selection& selection) {
     run->line = make_buffer();
     run->upcoming = make_buffer();
     frame_events(run, format, log, mapping);
-    flush_visible_commits();
+    flush_visible_entries();
     return run;
 }
 

@@ -8,6 +8,7 @@
 
 #include "pg/errors.h"
 #include "pg/guard.h"
+#include "pg/head_cache.h"
 
 extern "C" {
 #include <access/genam.h>
@@ -212,6 +213,8 @@ void after_command(const char* command, const Touched& touched) {
     if (!find_guarded_log(touched.relation, &log) || !log.recorded) {
         return;
     }
+    // The command may have let somebody at the entries behind the writers' backs.
+    forget_cached_heads(log.id);
     sync_columns(command, log);
     if (log.released) {
         return;
