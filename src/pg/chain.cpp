@@ -21,6 +21,12 @@ namespace {
 // Chains held by this transaction; lives in TopTransactionContext.
 ChainMap held_chains = {};
 
+// The row that the trigger saw last.
+struct {
+    HeldChain* chain;
+    InsertMark mark;
+} in_flight = {};
+
 std::uint32_t hash_chain_key(const void* key, Size) {
     auto* chain_key = static_cast<const ChainKey*>(key);
     std::uint32_t text = hash_bytes(reinterpret_cast<const unsigned char*>(chain_key->text),
@@ -55,7 +61,7 @@ bool find_usable_cached_head(const Log& log, std::int32_t chain_id, Head* head) 
 // Finds the chain and its head anew. `first_look` is the first in this transaction, when nothing in
 // the chain can be its own doing.
 void find_head(const Log& log, HeldChain* chain, bool first_look) {
-    chain->mark = {};
+    chain->confirmed = InvalidSubTransactionId;
     chain->chain_id = chain_id_of(log.id, chain->key, chain->lane);
     chain->own = !first_look || chain->chain_id == 0;
     if (chain->chain_id == 0) {
@@ -69,16 +75,25 @@ void find_head(const Log& log, HeldChain* chain, bool first_look) {
 
 // What we noted last is the head only if it is there: a savepoint may have been rolled back, or ON
 // CONFLICT DO NOTHING have dropped the row.
-bool head_stands(const HeldChain& chain, Relation leaf) {
-    if (!chain.own) {
+bool head_stands(const HeldChain& chain) {
+    if (!chain.own || chain.confirmed == GetCurrentSubTransactionId()) {
         return true;
     }
-    if (!OidIsValid(chain.head.leaf)) {
-        return false;
-    }
-    bool same_leaf = leaf != nullptr && RelationGetRelid(leaf) == chain.head.leaf;
-    return (same_leaf && was_inserted(chain.mark, leaf)) ||
+    return OidIsValid(chain.head.leaf) &&
            entry_exists(chain.head.leaf, chain.chain_id, chain.head.position);
+}
+
+// The row that the trigger saw last, of whatever chain, may be in its table by now: asked before
+// the next row comes, as the counters tell of one row only.
+void confirm_row_in_flight(Relation leaf) {
+    if (in_flight.chain == nullptr) {
+        return;
+    }
+    if (RelationGetRelid(leaf) == in_flight.chain->head.leaf &&
+        was_inserted(in_flight.mark, leaf)) {
+        in_flight.chain->confirmed = in_flight.mark.subtransaction;
+    }
+    in_flight = {};
 }
 
 HeldChain* enter_held_chain(const Log& log, std::string_view key) {
@@ -95,9 +110,10 @@ HeldChain* enter_held_chain(const Log& log, std::string_view key) {
 }
 
 void check_head(const Log& log, HeldChain* chain, Relation leaf) {
+    confirm_row_in_flight(leaf);
     if (chain->chain_id == 0) {
         find_head(log, chain, true);
-    } else if (!head_stands(*chain, leaf)) {
+    } else if (!head_stands(*chain)) {
         find_head(log, chain, false);
     }
 }
@@ -147,8 +163,8 @@ HeldChain* enter_chain(const ChainMap& map, const Log& log, std::string_view key
     chain->chain_id = 0;
     chain->head = {};
     chain->own = false;
+    chain->confirmed = InvalidSubTransactionId;
     chain->settled = false;
-    chain->mark = {};
     return chain;
 }
 
@@ -181,8 +197,9 @@ HeldChain* hold_given_chain(const Log& log, std::string_view key, std::int32_t c
 void extend_chain(HeldChain* chain, std::int64_t position, const Digest& checksum, Relation leaf) {
     chain->head = {position, checksum, RelationGetRelid(leaf)};
     chain->own = true;
+    chain->confirmed = InvalidSubTransactionId;
     chain->settled = false;
-    chain->mark = insert_mark(leaf);
+    in_flight = {chain, insert_mark(leaf)};
 }
 
 bool holds_chains() {
@@ -190,14 +207,14 @@ bool holds_chains() {
 }
 
 void settle_held_chains() {
-    for_each_held_chain([](HeldChain* chain) {
-        Relation leaf =
-            OidIsValid(chain->head.leaf) ? RelationIdGetRelation(chain->head.leaf) : nullptr;
-        chain->settled = chain->chain_id != 0 && head_stands(*chain, leaf);
-        if (leaf != nullptr) {
+    if (in_flight.chain != nullptr) {
+        if (Relation leaf = RelationIdGetRelation(in_flight.chain->head.leaf)) {
+            confirm_row_in_flight(leaf);
             RelationClose(leaf);
         }
-    });
+    }
+    for_each_held_chain(
+        [](HeldChain* chain) { chain->settled = chain->chain_id != 0 && head_stands(*chain); });
 }
 
 void publish_held_chains() {
@@ -221,6 +238,7 @@ void hand_over_held_chains() {
 
 void forget_held_chains() {
     held_chains = {};
+    in_flight = {};
 }
 
 }  // namespace auditchain::pg

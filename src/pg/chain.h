@@ -26,22 +26,16 @@ struct Head {
     Oid leaf;               // table that holds it
 };
 
-// How many rows a subtransaction had inserted into a table when an entry was on its way there.
-struct InsertMark {
-    SubTransactionId subtransaction;
-    std::int64_t inserted;
-};
-
 // A chain that this transaction extends.
 struct HeldChain {
     ChainKey key;
     pg_uuid_t log;
     int lane;               // -1: not locked yet
     std::int32_t chain_id;  // 0: not looked up yet
-    Head head;     // newest entry when last looked at, or the one that is on its way into its leaf
-    bool own;      // the head, or the chain itself, is this transaction's doing
-    bool settled;  // the head is known to be what the commit leaves behind
-    InsertMark mark;
+    Head head;  // newest entry when last looked at, or the one that is on its way into its leaf
+    bool own;   // the head, or the chain itself, is this transaction's doing
+    SubTransactionId confirmed;  // in which the head was seen to be inserted; 0: in none
+    bool settled;                // the head is known to be what the commit leaves behind
 };
 
 // HeldChains by log and key, in a memory context of the maker's.

@@ -68,14 +68,9 @@ void require_chain_columns(const RowPlan& plan, Oid relation) {
             errhint("Rename the columns back, or restore the table from a backup."));
 }
 
-ChainRow chain_row(HeldChain* chain, std::string_view payload, Relation leaf) {
-    ChainRow row;
-    row.chain_id = chain->chain_id;
-    row.position = chain->head.position + 1;
-    row.previous = chain->head.checksum;
-    row.checksum = checksum_of(row.previous, payload);
-    extend_chain(chain, row.position, row.checksum, leaf);
-    return row;
+ChainRow next_row(const HeldChain& chain, std::string_view payload) {
+    const Head& head = chain.head;
+    return {chain.chain_id, head.position + 1, head.checksum, checksum_of(head.checksum, payload)};
 }
 
 void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool* nulls) {
@@ -112,6 +107,7 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     std::string_view key = copy_chain_key(&plan, slot->tts_values, slot->tts_isnull);
     std::string_view payload = write_payload(&plan, slot->tts_values, slot->tts_isnull);
     HeldChain* chain = hold_chain(*cached.log, key, relation);
-    ChainRow row = chain_row(chain, payload, relation);
+    ChainRow row = next_row(*chain, payload);
+    extend_chain(chain, row.position, row.checksum, relation);
     return PointerGetDatum(form_entry(plan, row, slot));
 }

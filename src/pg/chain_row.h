@@ -17,9 +17,8 @@ struct ChainRow {
 // Errors unless the plan's table has auditchain's columns.
 void require_chain_columns(const RowPlan& plan, Oid relation);
 
-// Gives the row with this payload, on its way into `leaf`, the next place in its chain, and moves
-// the chain's head there.
-ChainRow chain_row(HeldChain* chain, std::string_view payload, Relation leaf);
+// The next place in the chain, for a row with this payload.
+ChainRow next_row(const HeldChain& chain, std::string_view payload);
 
 // Puts the place into the row's values.
 void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool* nulls);

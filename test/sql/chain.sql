@@ -368,6 +368,23 @@ COPY parted FROM stdin;
 \.
 SELECT * FROM chains_of('parted');
 
+-- Keys that take turns, with rows between that ON CONFLICT drops: neither counts for the other
+CREATE TABLE turns (id int PRIMARY KEY, tenant text);
+SELECT auditchain.protect('turns', chain_by => '{tenant}');
+INSERT INTO turns VALUES (1, 'a'), (2, 'b');
+INSERT INTO turns VALUES (3, 'a'), (1, 'a'), (4, 'b'), (5, 'a'), (2, 'b'), (1, 'a'), (6, 'b'), (7, 'a'), (2, 'b'), (8, 'b')
+    ON CONFLICT DO NOTHING;
+BEGIN;
+INSERT INTO turns VALUES (9, 'a'), (1, 'a') ON CONFLICT DO NOTHING;
+INSERT INTO turns VALUES (10, 'b'), (10, 'b') ON CONFLICT DO NOTHING;
+SAVEPOINT s;
+INSERT INTO turns VALUES (11, 'a'), (12, 'b');
+ROLLBACK TO s;
+INSERT INTO turns VALUES (1, 'a'), (13, 'b') ON CONFLICT DO NOTHING;
+COMMIT;
+INSERT INTO turns VALUES (14, 'a'), (15, 'b');
+SELECT * FROM chains_of('turns');
+
 -- The trigger belongs on logs, and nowhere else
 CREATE TABLE no_log (id int);
 CREATE TRIGGER t BEFORE INSERT ON no_log FOR EACH ROW EXECUTE FUNCTION auditchain._chain_entry();
