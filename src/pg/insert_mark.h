@@ -13,7 +13,7 @@ namespace auditchain::pg {
 
 // How many rows a subtransaction had inserted into a table when another was on its way there.
 struct InsertMark {
-    SubTransactionId subtransaction;
+    SubTransactionId subtransaction;  // invalid: rows are not counted
     std::int64_t inserted;
 };
 
