@@ -35,7 +35,7 @@ LOCKTAG chain_lock(const ChainKey& key, int lane) {
 }  // namespace
 
 int lock_lane(const ChainKey& key, int lanes) {
-    for (int lane = 0; lane < lanes; lane++) {
+    for (int lane = 0; lanes > 1 && lane < lanes; lane++) {
         LOCKTAG tag = chain_lock(key, lane);
         if (LockAcquire(&tag, ExclusiveLock, kSession, true) != LOCKACQUIRE_NOT_AVAIL) {
             return lane;
