@@ -59,18 +59,20 @@ bool find_usable_cached_head(const Log& log, std::int32_t chain_id, Head* head) 
 }
 
 // Finds the chain and its head anew. `first_look` is the first in this transaction, when nothing in
-// the chain can be its own doing.
+// the chain can be its own doing. The chain's number is set last: after an error on the way, caught
+// by a savepoint, the next look is a first one again.
 void find_head(const Log& log, HeldChain* chain, bool first_look) {
     chain->confirmed = InvalidSubTransactionId;
-    chain->chain_id = chain_id_of(log.id, chain->key, chain->lane);
-    chain->own = !first_look || chain->chain_id == 0;
-    if (chain->chain_id == 0) {
+    std::int32_t chain_id = chain_id_of(log.id, chain->key, chain->lane);
+    chain->own = !first_look || chain_id == 0;
+    if (chain_id == 0) {
         std::string_view key = {chain->key.text, chain->key.length};
-        chain->chain_id = add_chain(log.id, key, chain->lane);
+        chain_id = add_chain(log.id, key, chain->lane);
         chain->head = {};
-    } else if (!first_look || !find_usable_cached_head(log, chain->chain_id, &chain->head)) {
-        chain->head = read_head(log, chain->chain_id);
+    } else if (!first_look || !find_usable_cached_head(log, chain_id, &chain->head)) {
+        chain->head = read_head(log, chain_id);
     }
+    chain->chain_id = chain_id;
 }
 
 // What we noted last is the head only if it is there: a savepoint may have been rolled back, or ON
