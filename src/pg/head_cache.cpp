@@ -3,6 +3,8 @@
 #include "pg/settings.h"
 
 extern "C" {
+#include <catalog/objectaccess.h>
+#include <catalog/pg_database.h>
 #include <common/hashfn.h>
 #include <miscadmin.h>
 #include <storage/ipc.h>
@@ -40,6 +42,7 @@ LWLockPadded* locks = nullptr;
 
 shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
+object_access_hook_type previous_access_hook = nullptr;
 
 std::uint32_t set_count() {
     return static_cast<std::uint32_t>(cached_heads + kSlotsPerSet - 1) / kSlotsPerSet;
@@ -84,6 +87,31 @@ HeadSlot* find_slot(HeadSet* set, const HeadKey& key) {
 HeadSlot* least_used_slot(HeadSet* set) {
     return std::min_element(std::begin(set->slots), std::end(set->slots),
                             [](const HeadSlot& a, const HeadSlot& b) { return a.used < b.used; });
+}
+
+template <typename Predicate>
+void forget_heads(Predicate predicate) {
+    for (std::uint32_t number = 0; sets != nullptr && number < set_count(); number++) {
+        LWLock* lock = &locks[number % kLocks].lock;
+        LWLockAcquire(lock, LW_EXCLUSIVE);
+        for (HeadSlot& slot : sets[number].slots) {
+            if (predicate(slot.key)) {
+                slot = {};
+            }
+        }
+        LWLockRelease(lock);
+    }
+}
+
+// CREATE DATABASE … OID gives a database the OID of one that was dropped; as copies of one template
+// they have the same logs and tables.
+void notice_database(ObjectAccessType access, Oid catalog, Oid object, int part, void* detail) {
+    if (previous_access_hook != nullptr) {
+        previous_access_hook(access, catalog, object, part, detail);
+    }
+    if (access == OAT_POST_CREATE && catalog == DatabaseRelationId) {
+        forget_heads([object](const HeadKey& key) { return key.database == object; });
+    }
 }
 
 void request_shared_memory() {
@@ -155,16 +183,9 @@ void forget_cached_head(const pg_uuid_t& log, std::int32_t chain_id) {
 }
 
 void forget_cached_heads(const pg_uuid_t& log) {
-    for (std::uint32_t number = 0; has_head_cache() && number < set_count(); number++) {
-        LWLock* lock = &locks[number % kLocks].lock;
-        LWLockAcquire(lock, LW_EXCLUSIVE);
-        for (HeadSlot& slot : sets[number].slots) {
-            if (slot.key.database == MyDatabaseId && memcmp(&slot.key.log, &log, sizeof log) == 0) {
-                slot = {};
-            }
-        }
-        LWLockRelease(lock);
-    }
+    forget_heads([&log](const HeadKey& key) {
+        return key.database == MyDatabaseId && memcmp(&key.log, &log, sizeof log) == 0;
+    });
 }
 
 void init_head_cache() {
@@ -172,6 +193,8 @@ void init_head_cache() {
     shmem_request_hook = request_shared_memory;
     previous_startup_hook = shmem_startup_hook;
     shmem_startup_hook = attach_shared_memory;
+    previous_access_hook = object_access_hook;
+    object_access_hook = notice_database;
 }
 
 }  // namespace auditchain::pg
