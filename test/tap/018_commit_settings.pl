@@ -59,6 +59,12 @@ my @ends = (
 		'a deferred constraint that fails at commit',
 		"BEGIN; $insert; INSERT INTO children VALUES (1); COMMIT", qr/foreign key/
 	],
+	# This one fails when synchronous_commit is already turned off
+	[
+		'temporary tables that fail at commit',
+		"BEGIN; $insert; CREATE TEMP TABLE p (id int PRIMARY KEY) ON COMMIT DELETE ROWS;
+		CREATE TEMP TABLE c (id int REFERENCES p); COMMIT", qr/unsupported ON COMMIT/
+	],
 	# The guard lets the index go, and is reported as disabled
 	[
 		'an error while the head is made sure of',
