@@ -20,6 +20,28 @@ const char* era(int year) {
     return year > 0 ? "" : " BC";
 }
 
+// Digits by hand: snprintf would cost more than the rest of a usual row.
+char* put_number(char* out, int number, int width) {
+    char digits[16];
+    int count = 0;
+    for (; number > 0 || count < width; number /= 10) {
+        digits[count++] = static_cast<char>('0' + number % 10);
+    }
+    return std::reverse_copy(digits, digits + count, out);
+}
+
+char* put_text(char* out, const char* text) {
+    return std::copy_n(text, strlen(text), out);
+}
+
+char* put_date(char* out, int year, int month, int day) {
+    out = put_number(out, display_year(year), 4);
+    *out++ = '-';
+    out = put_number(out, month, 2);
+    *out++ = '-';
+    return put_number(out, day, 2);
+}
+
 void write_infinity(JsonWriter& json, bool negative) {
     json.string(negative ? "-infinity" : "infinity");
 }
@@ -37,10 +59,18 @@ void write_point_in_time(JsonWriter& json, Timestamp value, const char* zone) {
                 errmsg("timestamp out of range"));
     }
     char text[kMaxTime];
-    int length = snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06d%s%s",
-                          display_year(tm.tm_year), tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                          tm.tm_sec, microseconds, zone, era(tm.tm_year));
-    json.string({text, static_cast<std::size_t>(length)});
+    char* end = put_date(text, tm.tm_year, tm.tm_mon, tm.tm_mday);
+    *end++ = 'T';
+    end = put_number(end, tm.tm_hour, 2);
+    *end++ = ':';
+    end = put_number(end, tm.tm_min, 2);
+    *end++ = ':';
+    end = put_number(end, tm.tm_sec, 2);
+    *end++ = '.';
+    end = put_number(end, microseconds, 6);
+    end = put_text(end, zone);
+    end = put_text(end, era(tm.tm_year));
+    json.string({text, static_cast<std::size_t>(end - text)});
 }
 
 }  // namespace
@@ -56,9 +86,8 @@ void write_date(JsonWriter& json, Datum value) {
     int day;
     j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
     char text[kMaxTime];
-    int length =
-        snprintf(text, sizeof text, "%04d-%02d-%02d%s", display_year(year), month, day, era(year));
-    json.string({text, static_cast<std::size_t>(length)});
+    char* end = put_text(put_date(text, year, month, day), era(year));
+    json.string({text, static_cast<std::size_t>(end - text)});
 }
 
 void write_timestamp(JsonWriter& json, Datum value) {
