@@ -17,6 +17,16 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
+// Anybody may make a trigger of this function on a table of their own, and so on a released log.
+void require_protected(const Log& log) {
+    if (log.released) {
+        ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
+                errmsg("log \"%s\" is released", get_rel_name(log.relation)),
+                errdetail("Rows that come after a release are in no chain."),
+                errhint("Drop the trigger that calls auditchain._chain_entry()."));
+    }
+}
+
 TriggerData* require_insert_trigger(FunctionCallInfo fcinfo) {
     auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
@@ -64,7 +74,8 @@ void require_chain_columns(const RowPlan& plan, Oid relation) {
     }
     ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
             errmsg("log \"%s\" has lost a column of auditchain", get_rel_name(relation)),
-            errdetail("A log has chain_id, chain_position, previous_checksum and checksum."),
+            errdetail("A log has chain_id integer, chain_position bigint, previous_checksum bytea "
+                      "and checksum bytea."),
             errhint("Rename the columns back, or restore the table from a backup."));
 }
 
@@ -93,6 +104,7 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     Relation relation = trigger->tg_relation;
     CachedLog& cached = require_cached_log(RelationGetRelid(relation));
     RowPlan& plan = *cached.plan;
+    require_protected(*cached.log);
     require_chain_columns(plan, RelationGetRelid(relation));
 
     TupleTableSlot* slot = trigger->tg_trigslot;

@@ -396,3 +396,6 @@ DROP TRIGGER t ON no_log;
 CREATE TRIGGER t BEFORE INSERT ON no_log EXECUTE FUNCTION auditchain._chain_entry();
 INSERT INTO no_log VALUES (1);
 SELECT auditchain._chain_entry();
+SELECT auditchain.release('interleaved', 'no log any more');
+CREATE TRIGGER t BEFORE INSERT ON interleaved FOR EACH ROW EXECUTE FUNCTION auditchain._chain_entry();
+INSERT INTO interleaved VALUES (20, 'a');
