@@ -6,7 +6,9 @@ COMMENT ON FUNCTION auditchain._mapping(regclass) IS
     'Columns of a log that are the fields of its exported events: those set, and usual names for the rest';
 
 -- Runs with the caller's rights, on chains that the view has read with its own. The entries are
--- counted by the positions of the newest ones, which the index has at hand.
+-- counted by the positions of the newest ones, which the index has at hand. Only where the columns
+-- are of auditchain's types: the owner of a released log may give them others, whose casts and
+-- operators, the owner's code, must not run as whoever looks. Its guard tells.
 CREATE FUNCTION auditchain._newest(
     log              regclass,
     chains           integer[],
@@ -15,6 +17,11 @@ CREATE FUNCTION auditchain._newest(
     OUT newest_entry timestamptz
 ) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
+    IF (SELECT count(*) FROM pg_attribute WHERE attrelid = log AND
+            (attname, atttypid) IN (('chain_id', 'integer'::regtype), ('chain_position', 'bigint'::regtype))) < 2
+    THEN
+        RETURN;
+    END IF;
     EXECUTE format(
         'SELECT coalesce(sum(newest.chain_position), 0), max(newest.time)
          FROM unnest($1) AS chain, LATERAL (
@@ -22,9 +29,6 @@ BEGIN
              WHERE e.chain_id = chain ORDER BY e.chain_position DESC LIMIT 1) AS newest',
         coalesce('e.' || quote_ident(time_column), 'NULL'), log)
     INTO entries, newest_entry USING chains;
-EXCEPTION WHEN undefined_column THEN
-    -- A log that has lost its columns must not hide the others; its guard tells.
-    NULL;
 END $$;
 COMMENT ON FUNCTION auditchain._newest(regclass, integer[], name) IS
     'Number of entries in these chains of a log, and the time of the newest';

@@ -2,6 +2,7 @@
 
 #include "core/csv.h"
 #include "core/json_string.h"
+#include "pg/chain_row.h"
 #include "pg/payload.h"
 
 extern "C" {
@@ -245,6 +246,7 @@ std::span<EventColumn> find_others(const EventWriter& writer, TupleDesc descript
 EventWriter* make_event_writer(const Log& log, const Mapping& mapping, TupleDesc descriptor,
                                EventSyntax syntax) {
     RowPlan* plan = plan_row(log, descriptor);
+    require_chain_columns(*plan, log.relation);
     auto* writer = new (palloc(sizeof(EventWriter))) EventWriter{
         .syntax = syntax,
         .log = log.id,

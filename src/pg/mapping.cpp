@@ -68,11 +68,17 @@ bool is_time_column(const Log& log, const LogColumn& column) {
     return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
 }
 
+// Whether the column can be mapped to the field by its type. Asked of columns that set_mapping
+// named, too: that of a released log may have got a type whose cast to a time is its owner's code.
+bool may_hold(const Log& log, int field, const LogColumn& column) {
+    return field != kFieldTimestamp || is_time_column(log, column);
+}
+
 const LogColumn* usual_column(const Log& log, const Mapping& mapping, int field) {
     for (std::string_view usual : kUsualNames[field]) {
         for (const LogColumn& column : log.columns) {
             if (is_usual_name(usual, column.member) && !is_mapped(mapping, &column) &&
-                (field != kFieldTimestamp || is_time_column(log, column))) {
+                may_hold(log, field, column)) {
                 return &column;
             }
         }
@@ -80,18 +86,22 @@ const LogColumn* usual_column(const Log& log, const Mapping& mapping, int field)
     return nullptr;
 }
 
-const LogColumn* mapped_column(const Log& log, const JsonbValue& name, const char* field) {
+const LogColumn* mapped_column(const Log& log, const JsonbValue& name, int field) {
     const char* text = pnstrdup(name.val.string.val, name.val.string.len);
     std::string_view member = pg_server_to_any(text, name.val.string.len, PG_UTF8);
     for (const LogColumn& column : log.columns) {
-        if (column.member == member) {
+        if (column.member == member && may_hold(log, field, column)) {
             return &column;
         }
+    }
+    // A released log is its owner's to alter, which must not hide the other logs from anybody.
+    if (log.released) {
+        return nullptr;
     }
     ereport(
         ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
         errmsg("log \"%s\" has lost the column that is mapped to \"%s\"",
-               get_rel_name(log.relation), field),
+               get_rel_name(log.relation), kMappedFieldNames[field]),
         errdetail("The column that is \"%s\" in payloads is missing.", text),
         errhint("SELECT auditchain.set_mapping('%s', '{}') returns to columns with usual names.",
                 qualified_name(log.relation)));
@@ -129,7 +139,7 @@ Mapping resolve_mapping(const Log& log) {
         const JsonbValue* setting = find_setting(log, kMappedFieldNames[field]);
         set[field] = setting != nullptr;
         if (setting != nullptr && setting->type == jbvString) {
-            mapping.columns[field] = mapped_column(log, *setting, kMappedFieldNames[field]);
+            mapping.columns[field] = mapped_column(log, *setting, field);
         }
     }
     for (int field = 0; field < kMappedFields; field++) {
@@ -164,7 +174,7 @@ JsonbValue require_mapped_member(const Log& log, int field, const char* name) {
                                 kMappedFieldNames[field], name, get_rel_name(log.relation)),
                        "Name a column that an application writes.");
     }
-    if (field == kFieldTimestamp && !is_time_column(log, *column)) {
+    if (!may_hold(log, field, *column)) {
         refuse_mapping(psprintf("\"timestamp\" names \"%s\", which holds no points in time.", name),
                        "Name a column of type timestamptz, timestamp or date.");
     }

@@ -34,6 +34,15 @@ AttrNumber find_attribute(TupleDesc descriptor, const char* name) {
     return InvalidAttrNumber;
 }
 
+// A column of auditchain under its name and of its type: one of another type, which the owner of a
+// released log may give it, must not be read as what it was.
+AttrNumber find_own_column(TupleDesc descriptor, const char* name, Oid type) {
+    AttrNumber attnum = find_attribute(descriptor, name);
+    bool own = attnum != InvalidAttrNumber &&
+               getBaseType(TupleDescAttr(descriptor, attnum - 1)->atttypid) == type;
+    return own ? attnum : InvalidAttrNumber;
+}
+
 void plan_columns(const Log& log, TupleDesc descriptor, RowPlan* plan) {
     auto* columns =
         static_cast<PlannedColumn*>(palloc0(sizeof(PlannedColumn) * (log.columns.size() + 1)));
@@ -90,10 +99,10 @@ void write_member(JsonWriter& json, const PlannedColumn& column, Datum value, bo
 
 RowPlan* plan_row(const Log& log, TupleDesc descriptor) {
     auto* plan = static_cast<RowPlan*>(palloc0(sizeof(RowPlan)));
-    plan->chain_id = find_attribute(descriptor, "chain_id");
-    plan->chain_position = find_attribute(descriptor, "chain_position");
-    plan->previous_checksum = find_attribute(descriptor, "previous_checksum");
-    plan->checksum = find_attribute(descriptor, "checksum");
+    plan->chain_id = find_own_column(descriptor, "chain_id", INT4OID);
+    plan->chain_position = find_own_column(descriptor, "chain_position", INT8OID);
+    plan->previous_checksum = find_own_column(descriptor, "previous_checksum", BYTEAOID);
+    plan->checksum = find_own_column(descriptor, "checksum", BYTEAOID);
     plan_columns(log, descriptor, plan);
     plan_key(log, plan);
     plan->json = make_json_writer();

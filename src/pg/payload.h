@@ -18,7 +18,8 @@ struct RowPlan {
     std::span<PlannedColumn> columns;  // by UTF-16 order of their members
     std::span<PlannedColumn> key;      // the columns of chain_by, in its order
     bool depends_on_types;             // holds for composite types as they are now
-    // Attribute numbers of auditchain's own columns, 0 where the descriptor lacks them.
+    // Attribute numbers of auditchain's own columns, 0 where the descriptor lacks them or has them
+    // with another type.
     AttrNumber chain_id;
     AttrNumber chain_position;
     AttrNumber previous_checksum;

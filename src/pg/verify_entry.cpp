@@ -77,9 +77,11 @@ Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_
     bool known =
         find_chain_name(chain_id, &chain) && memcmp(&chain.log, &log.id, sizeof log.id) == 0;
     if (known) {
-        check.scan = open_entries(
-            log, psprintf("e.chain_id = %d AND e.chain_position BETWEEN %lld AND %lld", chain_id,
-                          static_cast<long long>(position - 1), static_cast<long long>(position)));
+        check.scan = open_entries(log, psprintf("e.chain_id OPERATOR(pg_catalog.=) %d "
+                                                "AND e.chain_position OPERATOR(pg_catalog.>=) %lld "
+                                                "AND e.chain_position OPERATOR(pg_catalog.<=) %lld",
+                                                chain_id, static_cast<long long>(position - 1),
+                                                static_cast<long long>(position)));
         walk_entries(&check, chain);
         close_entries(check.scan);
     }

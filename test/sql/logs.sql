@@ -66,6 +66,33 @@ SELECT auditchain.release('logins', 'moved to another system');
 SELECT log, guard, released FROM these_logs WHERE log = 'logins'::regclass;
 SELECT event, detail FROM auditchain.log_event JOIN auditchain.log USING (log_id)
 WHERE name = 'test_logs.logins' ORDER BY at;
+
+-- A released log is its owner's to alter: none of the owner's code runs as who looks, nothing is
+-- read as what it is not, and no other log is hidden.
+SELECT auditchain.set_mapping('logins', '{"actor": "user", "timestamp": "moment"}');
+CREATE TYPE hostile AS (i int);
+CREATE FUNCTION as_time(hostile) RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN RAISE 'as_time ran as %', current_user; END $$;
+CREATE FUNCTION as_int(hostile) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN RAISE 'as_int ran as %', current_user; END $$;
+CREATE CAST (hostile AS timestamptz) WITH FUNCTION as_time AS IMPLICIT;
+CREATE CAST (hostile AS int) WITH FUNCTION as_int AS IMPLICIT;
+ALTER TABLE logins ALTER moment TYPE hostile USING ROW(1)::hostile, DROP COLUMN "user";
+SELECT log, entries, newest_entry, mapping FROM these_logs;
+SELECT auditchain.export('logins', 'jsonl', since => '2026-01-01');
+ALTER TABLE logins RENAME tenant TO renter;
+ALTER TABLE logins ADD COLUMN tenant text;
+SELECT total_events FROM auditchain.verify('logins');
+ALTER TABLE logins DROP CONSTRAINT logins_chain_id_chain_position_key,
+    ALTER chain_id TYPE hostile USING ROW(1)::hostile;
+SELECT log, entries, newest_entry FROM these_logs;
+SELECT auditchain.verify('logins');
+SELECT auditchain.verify_entry('logins', chain_id, 1) FROM auditchain.chain JOIN auditchain.log USING (log_id)
+WHERE relation = 'logins'::regclass ORDER BY chain_id LIMIT 1;
+ALTER TABLE logins ALTER chain_id TYPE int USING 1, ALTER checksum TYPE int USING 5;
+SELECT auditchain.verify('logins');
+SELECT auditchain.export('logins', 'jsonl');
+SELECT auditchain.payload(l) IS NOT NULL FROM logins AS l LIMIT 1;
 DROP TABLE logins;
 SELECT relation, name, released_at IS NOT NULL AS released FROM auditchain.log WHERE name = 'test_logs.logins';
 
