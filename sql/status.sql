@@ -3,7 +3,7 @@
 CREATE FUNCTION auditchain.status(OUT item text, OUT value text, OUT advice text) RETURNS SETOF record
     LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_status';
 COMMENT ON FUNCTION auditchain.status() IS
-    'Version and state of auditchain on this server, and what to set where something is missing';
+    'What this server gives auditchain, and what to set where something is missing';
 
 -- CREATE EXTENSION lets nothing below a warning through, unless it is told to.
 DO $$

@@ -157,7 +157,7 @@ void add_given_chain(const pg_uuid_t& log, std::string_view key, int lane, std::
     SPI_connect();
     change_catalog(
         "SELECT setval('auditchain.chain_id_seq', $1) "
-        "FROM auditchain.chain_id_seq WHERE last_value < $1",
+        "FROM auditchain.chain_id_seq WHERE last_value < $1 OR last_value = $1 AND NOT is_called",
         {{INT8OID, Int64GetDatum(chain_id)}});
     SPI_finish();
     insert_chain(log, key, lane, chain_id);
