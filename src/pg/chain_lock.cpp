@@ -15,7 +15,7 @@ namespace {
 // Keys share this many locks per lane, so that a transaction that writes to a million keys does not
 // exhaust the lock table. Keys that share one wait for each other where they need not, or take
 // another lane; they never do wrong.
-constexpr std::uint32_t kLocksPerLane = 4096;
+constexpr std::uint32_t kLocksPerLane = 1024;
 
 // The lock manager grants a lock to the first of its queue, which sleeps, and lets nobody pass
 // until that has woken: a queue that has formed keeps all waiting. So a writer that finds a chain

@@ -24,7 +24,9 @@ namespace {
 int requested_synchronous_commit = -1;
 
 void begin_pipelined_commit() {
-    if (pipelined_commit && synchronous_commit > SYNCHRONOUS_COMMIT_OFF) {
+    // Under remote_apply the commit record itself asks standbys to report at once.
+    if (pipelined_commit && synchronous_commit > SYNCHRONOUS_COMMIT_OFF &&
+        synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_APPLY) {
         requested_synchronous_commit = synchronous_commit;
         synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
     }
