@@ -42,7 +42,7 @@ INSERT INTO strict (note) VALUES ('y'), ('z');
 });
 
 # pgbench does not replace a client that lost its connection: each has a pgbench to itself, in a loop
-my $pgbench = sprintf 'pgbench -n -T 120 -f %s -h %s -p %s postgres', $script, $node->host, $node->port;
+my $pgbench = sprintf 'pgbench -n -T 5 -f %s -h %s -p %s postgres', $script, $node->host, $node->port;
 my $stop = PostgreSQL::Test::Utils::tempdir() . '/stop';
 my @clients = map {
 	IPC::Run::start([ 'sh', '-c', "until [ -e $stop ]; do $pgbench; done" ],
