@@ -183,4 +183,8 @@ bool find_chain_name(std::int32_t chain_id, ChainName* name) {
     return HeapTupleIsValid(tuple);
 }
 
+bool find_log_chain(const pg_uuid_t& log, std::int32_t chain_id, ChainName* name) {
+    return find_chain_name(chain_id, name) && memcmp(&name->log, &log, sizeof log) == 0;
+}
+
 }  // namespace auditchain::pg

@@ -62,4 +62,7 @@ struct ChainName {
 // Reads what a chain number stands for; false when there is no such chain.
 bool find_chain_name(std::int32_t chain_id, ChainName* name);
 
+// The same, and false when it is a chain of another log.
+bool find_log_chain(const pg_uuid_t& log, std::int32_t chain_id, ChainName* name);
+
 }  // namespace auditchain::pg

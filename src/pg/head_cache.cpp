@@ -60,7 +60,7 @@ bool same_key(const HeadKey& a, const HeadKey& b) {
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
-// The set of a key, its lock held until the end of the scope that calls LWLockRelease.
+// The set of a key and its lock, which the caller holds and has to release.
 struct LockedSet {
     HeadSet* set;
     LWLock* lock;

@@ -50,7 +50,7 @@ struct Verifier {
 
 ScannedChain look_up_chain(const Log& log, std::int32_t chain_id) {
     ChainName name;
-    bool ours = find_chain_name(chain_id, &name) && memcmp(&name.log, &log.id, sizeof log.id) == 0;
+    bool ours = find_log_chain(log.id, chain_id, &name);
     return {chain_id, ours, ours ? std::string_view(name.key) : std::string_view()};
 }
 

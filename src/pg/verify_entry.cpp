@@ -74,8 +74,7 @@ Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_
     check.chain_id = chain_id;
     check.position = position;
     ChainName chain;
-    bool known =
-        find_chain_name(chain_id, &chain) && memcmp(&chain.log, &log.id, sizeof log.id) == 0;
+    bool known = find_log_chain(log.id, chain_id, &chain);
     if (known) {
         check.scan = open_entries(log, psprintf("e.chain_id OPERATOR(pg_catalog.=) %d "
                                                 "AND e.chain_position OPERATOR(pg_catalog.>=) %lld "

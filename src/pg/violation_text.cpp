@@ -13,8 +13,7 @@ namespace {
 // The name of a chain of this log; nullptr where there is none, as for a row in no chain.
 const char* chain_name(const Log& log, std::int32_t chain_id) {
     ChainName name;
-    if (chain_id == 0 || !find_chain_name(chain_id, &name) ||
-        memcmp(&name.log, &log.id, sizeof log.id) != 0) {
+    if (chain_id == 0 || !find_log_chain(log.id, chain_id, &name)) {
         return nullptr;
     }
     return psprintf("%s/%d", pg_any_to_server(name.key, strlen(name.key), PG_UTF8), name.lane);
