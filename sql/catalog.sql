@@ -78,8 +78,30 @@ COMMENT ON COLUMN auditchain.log_event.actor IS 'Session user, and the role it a
 COMMENT ON COLUMN auditchain.log_event.event IS 'protected, released or mapping_set';
 COMMENT ON COLUMN auditchain.log_event.detail IS 'Parameters or reason';
 
+CREATE TABLE auditchain.verification (
+    log_id       uuid NOT NULL,
+    verified_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    verified_by  text NOT NULL,
+    scope        text NOT NULL,
+    intact       boolean NOT NULL,
+    total_events bigint NOT NULL,
+    violations   bigint NOT NULL,
+    message      text NOT NULL
+);
+CREATE INDEX verification_log_id_verified_at_idx ON auditchain.verification (log_id, verified_at);
+COMMENT ON TABLE auditchain.verification IS 'Verifications of logs, where the transaction could write';
+COMMENT ON COLUMN auditchain.verification.log_id IS 'The log';
+COMMENT ON COLUMN auditchain.verification.verified_at IS 'When it ended';
+COMMENT ON COLUMN auditchain.verification.verified_by IS 'Session user, and the role it acted as where that is another';
+COMMENT ON COLUMN auditchain.verification.scope IS 'What was covered';
+COMMENT ON COLUMN auditchain.verification.intact IS 'Whether no violation was found';
+COMMENT ON COLUMN auditchain.verification.total_events IS 'Entries that were verified';
+COMMENT ON COLUMN auditchain.verification.violations IS 'Number of violations';
+COMMENT ON COLUMN auditchain.verification.message IS 'What verify() said';
+
 SELECT pg_catalog.pg_extension_config_dump('auditchain.log', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.log_column', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.chain', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.chain_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.log_event', '');
+SELECT pg_catalog.pg_extension_config_dump('auditchain.verification', '');

@@ -44,11 +44,17 @@ SELECT l.relation AS log,
        auditchain._guard(l.relation) AS guard,
        m.mapping,
        l.protected_at,
-       l.released_at
+       l.released_at,
+       v.verified_at,
+       v.verified_by,
+       v.scope AS verified_scope,
+       v.intact AS verified_intact
 FROM auditchain.log AS l
 CROSS JOIN LATERAL (SELECT array_agg(chain_id) AS ids FROM auditchain.chain WHERE chain.log_id = l.log_id) AS c
 CROSS JOIN LATERAL auditchain._mapping(l.relation) AS m(mapping)
 CROSS JOIN LATERAL auditchain._newest(l.relation, c.ids, (m.mapping ->> 'timestamp')::name) AS n
+LEFT JOIN LATERAL (SELECT * FROM auditchain.verification WHERE verification.log_id = l.log_id
+                   ORDER BY verified_at DESC LIMIT 1) AS v ON true
 WHERE has_table_privilege(l.relation, 'SELECT');
 COMMENT ON VIEW auditchain.logs IS 'One row a log that the user may read';
 COMMENT ON COLUMN auditchain.logs.log IS 'The table';
@@ -62,4 +68,24 @@ COMMENT ON COLUMN auditchain.logs.guard IS 'on, released, or what is wrong with 
 COMMENT ON COLUMN auditchain.logs.mapping IS 'Columns that are the fields of exported events';
 COMMENT ON COLUMN auditchain.logs.protected_at IS 'When protection began';
 COMMENT ON COLUMN auditchain.logs.released_at IS 'When protection ended; NULL while it lasts';
+COMMENT ON COLUMN auditchain.logs.verified_at IS 'When the last recorded verification ended';
+COMMENT ON COLUMN auditchain.logs.verified_by IS 'Who ran it';
+COMMENT ON COLUMN auditchain.logs.verified_scope IS 'What it covered';
+COMMENT ON COLUMN auditchain.logs.verified_intact IS 'Whether it found no violation';
 GRANT SELECT ON auditchain.logs TO PUBLIC;
+
+CREATE VIEW auditchain.verifications WITH (security_barrier) AS
+SELECT l.relation AS log, v.verified_at, v.verified_by, v.scope, v.intact, v.total_events, v.violations, v.message
+FROM auditchain.verification AS v JOIN auditchain.log AS l USING (log_id)
+WHERE has_table_privilege(l.relation, 'SELECT');
+COMMENT ON VIEW auditchain.verifications IS
+    'Verifications of logs that the user may read; those on a standby or in a read-only transaction are not recorded';
+COMMENT ON COLUMN auditchain.verifications.log IS 'The table';
+COMMENT ON COLUMN auditchain.verifications.verified_at IS 'When it ended';
+COMMENT ON COLUMN auditchain.verifications.verified_by IS 'Session user, and the role it acted as where that is another';
+COMMENT ON COLUMN auditchain.verifications.scope IS 'What was covered';
+COMMENT ON COLUMN auditchain.verifications.intact IS 'Whether no violation was found';
+COMMENT ON COLUMN auditchain.verifications.total_events IS 'Entries that were verified';
+COMMENT ON COLUMN auditchain.verifications.violations IS 'Number of violations';
+COMMENT ON COLUMN auditchain.verifications.message IS 'What verify() said';
+GRANT SELECT ON auditchain.verifications TO PUBLIC;

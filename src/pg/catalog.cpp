@@ -89,8 +89,9 @@ void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);
     // A read-only query of SPI takes the snapshot that is active, so not the transaction's own. A
-    // parallel query may take no new one, and writes nothing that would have to see more.
-    PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
+    // parallel query may take no latest one, but that for catalogs is as new.
+    PushActiveSnapshot(IsInParallelMode() ? GetCatalogSnapshot(catalog_object("log"))
+                                          : GetLatestSnapshot());
     SPI_execute_with_args(sql, count, types, values, nulls, read_only, 0);
     PopActiveSnapshot();
     AtEOXact_GUC(true, guc_level);
@@ -107,19 +108,34 @@ void change_catalog(const char* sql, std::initializer_list<Arg> args) {
     run_on_catalog(sql, args, false);
 }
 
+bool log_is_visible(const pg_uuid_t& log) {
+    Relation logs = table_open(catalog_object("log"), AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(&log));
+    SysScanDesc scan =
+        systable_beginscan(logs, catalog_object("log_pkey"), true, GetActiveSnapshot(), 1, &key);
+    bool visible = HeapTupleIsValid(systable_getnext(scan));
+    systable_endscan(scan);
+    table_close(logs, AccessShareLock);
+    return visible;
+}
+
 const char* this_database() {
     return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
 }
 
-void record_log_event(const pg_uuid_t& log, const char* event, const char* detail) {
+const char* current_actor() {
     const char* session = GetUserNameFromId(GetSessionUserId(), false);
-    const char* actor = session;
-    if (GetUserId() != GetSessionUserId()) {
-        actor = psprintf("%s as %s", session, GetUserNameFromId(GetUserId(), false));
+    if (GetUserId() == GetSessionUserId()) {
+        return session;
     }
+    return psprintf("%s as %s", session, GetUserNameFromId(GetUserId(), false));
+}
+
+void record_log_event(const pg_uuid_t& log, const char* event, const char* detail) {
     change_catalog(
         "INSERT INTO auditchain.log_event (log_id, actor, event, detail) VALUES ($1, $2, $3, $4)",
-        {uuid_arg(log), text_arg(actor), text_arg(event), text_arg(detail)});
+        {uuid_arg(log), text_arg(current_actor()), text_arg(event), text_arg(detail)});
 }
 
 FoundChain find_chain(const pg_uuid_t& log, std::string_view key, int lane) {

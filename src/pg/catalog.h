@@ -31,9 +31,15 @@ inline Arg text_arg(const char* text) {
 void query_catalog(const char* sql, std::initializer_list<Arg> args);
 void change_catalog(const char* sql, std::initializer_list<Arg> args);
 
+// Whether the active snapshot sees the log at all: an older one does not see its chains either.
+bool log_is_visible(const pg_uuid_t& log);
+
 // What tells this database from every other, and from one restored from its dump: the cluster's
 // system identifier and the database's OID; palloc'd.
 const char* this_database();
+
+// The session user, and the role it acts as where that is another; palloc'd.
+const char* current_actor();
 
 // Records what was done to a log as a whole, and by whom.
 void record_log_event(const pg_uuid_t& log, const char* event, const char* detail);

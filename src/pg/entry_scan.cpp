@@ -14,6 +14,7 @@ extern "C" {
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
+#include <utils/rls.h>
 #include <utils/snapmgr.h>
 }
 
@@ -79,7 +80,29 @@ int forbid_row_security() {
     return guc_level;
 }
 
+void require_visible(const Log& log) {
+    if (!log_is_visible(log.id)) {
+        ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
+                errmsg("\"%s\" was no log yet in the snapshot of this transaction",
+                       get_rel_name(log.relation)),
+                errdetail("It was put under protection after the transaction had begun."),
+                errhint("Read it in a new transaction."));
+    }
+}
+
+void require_readable(const Log& log) {
+    if (pg_class_aclcheck(log.relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+        pg_attribute_aclcheck_all(log.relation, GetUserId(), ACL_SELECT, ACLMASK_ALL) !=
+            ACLCHECK_OK) {
+        aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(log.relation)),
+                       get_rel_name(log.relation));
+    }
+    check_enable_rls(log.relation, InvalidOid, false);
+    require_visible(log);
+}
+
 EntryScan* open_entries(const Log& log, const char* condition) {
+    require_readable(log);
     auto* scan = static_cast<EntryScan*>(palloc0(sizeof(EntryScan)));
     bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     const char* query = psprintf(

@@ -14,6 +14,12 @@ namespace auditchain::pg {
 // error, where they would else look like missing entries.
 int forbid_row_security();
 
+// Errors unless the active snapshot sees the log as one: an older one has its entries in no chain.
+void require_visible(const Log& log);
+
+// Errors unless, too, the caller may read all its columns and rows. Row security is forbidden.
+void require_readable(const Log& log);
+
 struct ScannedEntry {
     bool in_chain;  // false: its chain_id or chain_position is NULL
     std::int32_t chain_id;

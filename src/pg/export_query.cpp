@@ -132,6 +132,7 @@ void append_filters(StringInfo sql, const Log& log, Jsonb* filter) {
 }  // namespace
 
 const char* entry_query(const Log& log, const Mapping& mapping, const Selection& selection) {
+    require_visible(log);
     StringInfoData sql;
     initStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT ");

@@ -3,6 +3,7 @@
 #include "pg/commit_pipeline.h"
 #include "pg/head_cache.h"
 #include "pg/log_cache.h"
+#include "pg/progress.h"
 #include "pg/settings.h"
 
 extern "C" {
@@ -18,5 +19,6 @@ void _PG_init(void) {
     auditchain::pg::init_commit_pipeline();
     if (process_shared_preload_libraries_in_progress) {
         auditchain::pg::init_head_cache();
+        auditchain::pg::init_progress();
     }
 }

@@ -2,16 +2,23 @@
 
 #include "pg/barrier.h"
 #include "pg/entry.h"
+#include "pg/entry_pass.h"
 #include "pg/entry_scan.h"
 #include "pg/guard.h"
+#include "pg/progress.h"
 #include "pg/violation_text.h"
 
 extern "C" {
 #include <access/htup_details.h>
+#include <access/table.h>
+#include <access/xact.h>
+#include <access/xlog.h>
 #include <funcapi.h>
 #include <miscadmin.h>
 #include <utils/guc.h>
+#include <utils/lsyscache.h>
 #include <utils/memutils.h>
+#include <utils/rel.h>
 #include <utils/tuplestore.h>
 }
 
@@ -163,6 +170,7 @@ void verify_entries(Verifier* verifier) {
     ScannedEntry scanned = {};
     while (next_entry(verifier->scan, &scanned)) {
         verifier->total++;
+        advance_progress(progress_slot(), 1);
         if (scanned.in_chain) {
             verify_entry(verifier, &scanned);
         } else {
@@ -173,6 +181,47 @@ void verify_entries(Verifier* verifier) {
     settle_findings(verifier);
 }
 
+// As the planner knows it: -1 for a table that was never analyzed.
+std::int64_t estimated_entries(const Log& log) {
+    double entries = 0;
+    ListCell* cell;
+    foreach (cell, log_leaves(log.relation)) {
+        Relation leaf = table_open(lfirst_oid(cell), AccessShareLock);
+        entries = leaf->rd_rel->reltuples < 0 ? -1 : entries + leaf->rd_rel->reltuples;
+        table_close(leaf, NoLock);
+        if (entries < 0) {
+            break;
+        }
+    }
+    return static_cast<std::int64_t>(entries);
+}
+
+// Finds each violation and its place. Sorts all entries: whoever tampered with the table may have
+// tampered with its index.
+void locate_violations(Verifier* verifier, std::int64_t estimated) {
+    enter_phase("locating violations", estimated);
+    for (const char* setting : {"enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"}) {
+        set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                          false);
+    }
+    const Log& log = *verifier->log;
+    verifier->findings = static_cast<Finding*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, kMaxHeldFindings * sizeof(Finding)));
+    verifier->scan = open_entries(log, log.released ? "e.chain_id IS NOT NULL" : nullptr);
+    verify_entries(verifier);
+    close_entries(verifier->scan);
+}
+
+// The entries are intact, but not as the index on (chain_id, chain_position) shows them.
+void warn_of_index(const Log& log) {
+    ereport(WARNING, errcode(ERRCODE_INDEX_CORRUPTED),
+            errmsg("the index on (chain_id, chain_position) of log \"%s\" is missing, or shows "
+                   "other entries than the table",
+                   get_rel_name(log.relation)),
+            errdetail("The entries themselves are intact, but new ones are chained by the index."),
+            errhint("REINDEX TABLE %s", qualified_name(log.relation)));
+}
+
 // The guard of a released log is gone by intent.
 void verify_guard(Verifier* verifier) {
     if (verifier->log->released) {
@@ -181,6 +230,24 @@ void verify_guard(Verifier* verifier) {
     if (char* state = guard_state(*verifier->log)) {
         report(verifier, {nullptr, 0, name(Violation::guard_disabled), state});
     }
+}
+
+// For the views logs and verifications, wherever the transaction may write.
+void record_verification(const Log& log, const char* scope, const Verification& result) {
+    if (XactReadOnly || RecoveryInProgress() || IsInParallelMode()) {
+        return;
+    }
+    change_catalog(
+        "INSERT INTO auditchain.verification "
+        "(log_id, verified_by, scope, intact, total_events, violations, message) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        {uuid_arg(log.id),
+         text_arg(current_actor()),
+         text_arg(scope),
+         {BOOLOID, BoolGetDatum(result.intact)},
+         {INT8OID, Int64GetDatum(result.total_events)},
+         {INT8OID, Int64GetDatum(result.violations)},
+         text_arg(result.message)});
 }
 
 char* summary(const Verifier& verifier) {
@@ -207,12 +274,19 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
             AllocSetContextCreate(CurrentMemoryContext, "auditchain chain", ALLOCSET_SMALL_SIZES),
         .walk = ChainWalk(sha256()),
     };
-    verifier->findings = static_cast<Finding*>(
-        MemoryContextAllocHuge(CurrentMemoryContext, kMaxHeldFindings * sizeof(Finding)));
-    verifier->scan = open_entries(log, log.released ? "e.chain_id IS NOT NULL" : nullptr);
-    verify_entries(verifier);
-    close_entries(verifier->scan);
+    std::int64_t estimated = estimated_entries(log);
+    begin_progress(log.relation, "verify", "reading entries", estimated);
+    EntryPass pass = pass_over_entries(log);
+    if (pass.intact) {
+        verifier->total = pass.entries;
+        verifier->chains = pass.chains;
+    } else {
+        locate_violations(verifier, estimated);
+    }
     verify_guard(verifier);
+    if (!pass.intact && verifier->violations == 0) {
+        warn_of_index(log);
+    }
 
     Verification result = {};
     result.intact = verifier->violations == 0;
@@ -222,6 +296,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     result.violations = verifier->violations;
     result.message = MemoryContextStrdup(caller, summary(*verifier));
     AtEOXact_GUC(true, guc_level);
+    record_verification(log, "all entries", result);
     SPI_finish();
     return result;
 }

@@ -1,0 +1,306 @@
+#include "pg/entry_pass.h"
+
+#include "core/link_balance.h"
+#include "pg/chain_ends.h"
+#include "pg/chain_row.h"
+#include "pg/entry.h"
+#include "pg/entry_scan.h"
+#include "pg/errors.h"
+#include "pg/guard.h"
+#include "pg/payload.h"
+#include "pg/progress.h"
+
+extern "C" {
+#include <access/parallel.h>
+#include <access/table.h>
+#include <access/tableam.h>
+#include <catalog/pg_proc.h>
+#include <executor/tuptable.h>
+#include <miscadmin.h>
+#include <optimizer/cost.h>
+#include <optimizer/optimizer.h>
+#include <optimizer/paths.h>
+#include <storage/bufmgr.h>
+#include <storage/spin.h>
+#include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/snapmgr.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+// What one process has found, and then all of them.
+struct Tally {
+    std::int64_t entries;
+    bool sound;  // every entry has a place and the checksum of its content
+    LinkBalance balance;
+};
+static_assert(std::is_trivially_copyable_v<Tally>);
+
+struct SharedLeaf {
+    Oid relation;
+    Size scan;  // offset of its ParallelTableScanDesc from the SharedPass
+};
+
+// What the leader and its workers share; in the leader's memory if there are no workers.
+struct SharedPass {
+    Oid log;
+    int progress;
+    LinkBalance::Secret secret;
+    slock_t mutex;
+    Tally tally;  // of the processes that are done
+    int leaf_count;
+    SharedLeaf leaves[FLEXIBLE_ARRAY_MEMBER];
+
+    ParallelTableScanDesc scan_of(const SharedLeaf& leaf) {
+        return reinterpret_cast<ParallelTableScanDesc>(reinterpret_cast<char*>(this) + leaf.scan);
+    }
+};
+
+constexpr std::uint64_t kPassKey = 1;        // in the workers' table of contents
+constexpr std::int64_t kProgressStep = 500;  // entries between reports
+
+// The scan of one leaf by one process.
+struct LeafScan {
+    const Log* log;
+    Relation table;
+    RowPlan* plan;
+    TupleTableSlot* slot;
+    MemoryContext row_context;
+};
+
+bool column_as_digest(const LeafScan& leaf, AttrNumber column, Digest* digest) {
+    return !leaf.slot->tts_isnull[column - 1] &&
+           read_digest(leaf.slot->tts_values[column - 1], digest);
+}
+
+// Whether the entry in the slot has a place and the checksum of its content.
+bool take_entry(const LeafScan& leaf, LinkBalance* balance) {
+    const Datum* values = leaf.slot->tts_values;
+    const bool* nulls = leaf.slot->tts_isnull;
+    RowPlan* plan = leaf.plan;
+    Digest previous;
+    Digest checksum;
+    if (nulls[plan->chain_id - 1] || nulls[plan->chain_position - 1] ||
+        !column_as_digest(leaf, plan->previous_checksum, &previous) ||
+        !column_as_digest(leaf, plan->checksum, &checksum)) {
+        return false;
+    }
+    std::int32_t chain = DatumGetInt32(values[plan->chain_id - 1]);
+    balance->add_entry(chain, DatumGetInt64(values[plan->chain_position - 1]), previous, checksum);
+    if (!plan->key.empty()) {
+        balance->add_key(chain, write_chain_key(plan, values, nulls));
+    }
+    return checksum_of(previous, write_payload(plan, values, nulls)) == checksum;
+}
+
+// Rows without a chain came after a log's release.
+bool is_entry(const LeafScan& leaf) {
+    return !leaf.log->released || !leaf.slot->tts_isnull[leaf.plan->chain_id - 1];
+}
+
+void scan_leaf(const LeafScan& leaf, SharedPass* pass, TableScanDesc scan, Tally* tally) {
+    MemoryContext caller = MemoryContextSwitchTo(leaf.row_context);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, leaf.slot)) {
+        CHECK_FOR_INTERRUPTS();
+        slot_getallattrs(leaf.slot);
+        if (!is_entry(leaf)) {
+            continue;
+        }
+        tally->sound &= take_entry(leaf, &tally->balance);
+        if (++tally->entries % kProgressStep == 0) {
+            advance_progress(pass->progress, kProgressStep);
+        }
+        MemoryContextReset(leaf.row_context);
+    }
+    MemoryContextSwitchTo(caller);
+}
+
+// One process's share of all leaves.
+void scan_leaves(const Log& log, SharedPass* pass) {
+    Tally tally = {0, true, LinkBalance(pass->secret)};
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain leaf", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext row_context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain row", ALLOCSET_DEFAULT_SIZES);
+    for (int i = 0; i < pass->leaf_count; i++) {
+        MemoryContext caller = MemoryContextSwitchTo(context);
+        Relation table = table_open(pass->leaves[i].relation, AccessShareLock);
+        LeafScan leaf = {&log, table, plan_row(log, RelationGetDescr(table)),
+                         table_slot_create(table, nullptr), row_context};
+        require_chain_columns(*leaf.plan, log.relation);
+        TableScanDesc scan = table_beginscan_parallel(table, pass->scan_of(pass->leaves[i]));
+        scan_leaf(leaf, pass, scan, &tally);
+        table_endscan(scan);
+        ExecDropSingleTupleTableSlot(leaf.slot);
+        table_close(table, AccessShareLock);
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(context);
+    }
+    MemoryContextDelete(row_context);
+    MemoryContextDelete(context);
+
+    SpinLockAcquire(&pass->mutex);
+    pass->tally.entries += tally.entries;
+    pass->tally.sound &= tally.sound;
+    pass->tally.balance.merge(tally.balance);
+    SpinLockRelease(&pass->mutex);
+}
+
+// The leaves, locked, as tables to plan for.
+struct Leaves {
+    Relation* tables;
+    int count;
+};
+
+Leaves open_leaves(const Log& log) {
+    List* relations = log_leaves(log.relation);
+    Leaves leaves = {
+        static_cast<Relation*>(palloc(sizeof(Relation) * (list_length(relations) + 1))), 0};
+    ListCell* cell;
+    foreach (cell, relations) {
+        leaves.tables[leaves.count++] = table_open(lfirst_oid(cell), AccessShareLock);
+    }
+    return leaves;
+}
+
+void close_leaves(const Leaves& leaves) {
+    for (int i = 0; i < leaves.count; i++) {
+        table_close(leaves.tables[i], NoLock);
+    }
+}
+
+// An output function that must not run in a worker keeps all of the pass in this process.
+bool is_parallel_safe(const Log& log) {
+    for (const LogColumn& column : log.columns) {
+        Oid output;
+        bool varlena;
+        getTypeOutputInfo(get_atttype(log.relation, get_attnum(log.relation, NameStr(column.name))),
+                          &output, &varlena);
+        if (func_parallel(output) != PROPARALLEL_SAFE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// As many as the planner gives to a parallel sequential scan (compute_parallel_worker in
+// optimizer/path/allpaths.c): the first from min_parallel_table_scan_size on, another at each three
+// times of that.
+int worker_count(const Log& log, const Leaves& leaves) {
+    if (IsInParallelMode() || !is_parallel_safe(log)) {
+        return 0;
+    }
+    double blocks = 0;
+    int wanted = -1;  // the storage parameter parallel_workers
+    for (int i = 0; i < leaves.count; i++) {
+        blocks += RelationGetNumberOfBlocks(leaves.tables[i]);
+        wanted = std::max(wanted, RelationGetParallelWorkers(leaves.tables[i], -1));
+    }
+    if (wanted < 0) {
+        wanted = 0;
+        double threshold = std::max(min_parallel_table_scan_size, 1);
+        for (; blocks >= threshold && wanted < max_parallel_workers_per_gather; threshold *= 3) {
+            wanted++;
+        }
+    }
+    return std::min(wanted, max_parallel_workers_per_gather);
+}
+
+Size pass_size(const Leaves& leaves, Snapshot snapshot) {
+    Size size = MAXALIGN(
+        add_size(offsetof(SharedPass, leaves), mul_size(leaves.count, sizeof(SharedLeaf))));
+    for (int i = 0; i < leaves.count; i++) {
+        size = add_size(size, MAXALIGN(table_parallelscan_estimate(leaves.tables[i], snapshot)));
+    }
+    return size;
+}
+
+void init_pass(SharedPass* pass, const Log& log, const Leaves& leaves, Snapshot snapshot) {
+    std::uint8_t random[sizeof(LinkBalance::Secret)];
+    if (!pg_strong_random(random, sizeof random)) {
+        ereport(ERROR, errcode(ERRCODE_AC_INTERNAL), errmsg("no random numbers"),
+                errdetail("Verification needs a secret that nobody can guess."),
+                errhint("Check the server's source of random numbers."));
+    }
+    pass->log = log.relation;
+    pass->progress = progress_slot();
+    pass->secret = LinkBalance::make_secret(random);
+    SpinLockInit(&pass->mutex);
+    pass->tally = {0, true, LinkBalance(pass->secret)};
+    pass->leaf_count = leaves.count;
+    Size offset = MAXALIGN(offsetof(SharedPass, leaves) +
+                           static_cast<Size>(leaves.count) * sizeof(SharedLeaf));
+    for (int i = 0; i < leaves.count; i++) {
+        pass->leaves[i] = {RelationGetRelid(leaves.tables[i]), offset};
+        table_parallelscan_initialize(leaves.tables[i], pass->scan_of(pass->leaves[i]), snapshot);
+        offset += MAXALIGN(table_parallelscan_estimate(leaves.tables[i], snapshot));
+    }
+}
+
+Tally scan_alone(const Log& log, const Leaves& leaves) {
+    Snapshot snapshot = GetActiveSnapshot();
+    auto* pass = static_cast<SharedPass*>(palloc0(pass_size(leaves, snapshot)));
+    init_pass(pass, log, leaves, snapshot);
+    scan_leaves(log, pass);
+    return pass->tally;
+}
+
+Tally scan_with_workers(const Log& log, const Leaves& leaves, int workers) {
+    Snapshot snapshot = GetActiveSnapshot();
+    EnterParallelMode();
+    ParallelContext* context =
+        CreateParallelContext("$libdir/auditchain", "auditchain_pass_worker", workers);
+    Size size = pass_size(leaves, snapshot);
+    shm_toc_estimate_chunk(&context->estimator, size);
+    shm_toc_estimate_keys(&context->estimator, 1);
+    InitializeParallelDSM(context);
+    auto* pass = static_cast<SharedPass*>(shm_toc_allocate(context->toc, size));
+    init_pass(pass, log, leaves, snapshot);
+    shm_toc_insert(context->toc, kPassKey, pass);
+    LaunchParallelWorkers(context);
+    scan_leaves(log, pass);
+    WaitForParallelWorkersToFinish(context);
+    Tally tally = pass->tally;
+    DestroyParallelContext(context);
+    ExitParallelMode();
+    return tally;
+}
+
+bool have_position_indexes(const Leaves& leaves) {
+    return std::all_of(leaves.tables, leaves.tables + leaves.count, has_position_index);
+}
+
+}  // namespace
+
+EntryPass pass_over_entries(const Log& log) {
+    require_readable(log);
+    Leaves leaves = open_leaves(log);
+    EntryPass result = {};
+    // Without the index the newest entry of each chain would be another scan.
+    if (have_position_indexes(leaves)) {
+        int workers = worker_count(log, leaves);
+        Tally tally =
+            workers > 0 ? scan_with_workers(log, leaves, workers) : scan_alone(log, leaves);
+        if (tally.sound) {
+            result.chains = add_chain_ends(log, &tally.balance);
+            result.entries = tally.entries;
+            result.intact = tally.balance.balanced();
+        }
+    }
+    close_leaves(leaves);
+    return result;
+}
+
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+extern "C" AUDITCHAIN_EXPORT void auditchain_pass_worker(dsm_segment* segment, shm_toc* toc);
+
+// Runs in each worker of a pass: see LaunchParallelWorkers in access/transam/parallel.c.
+void auditchain_pass_worker(dsm_segment*, shm_toc* toc) {
+    auto* pass = static_cast<SharedPass*>(shm_toc_lookup(toc, kPassKey, false));
+    scan_leaves(require_log(pass->log), pass);
+}
