@@ -122,3 +122,11 @@ shared_preload_libraries = 'auditchain'
 END
     quietly unprivileged pg_ctl start --pgdata="$scratch/data" --log="$scratch/server.log"
 }
+
+# Replaces the last results of a benchmark in bench/README.md.
+save_results() { # BENCHMARK REPORT
+    local readme=$top/bench/README.md heading="## Last results of bench/$1"
+    local rest
+    rest=$(awk -v heading="$heading" '/^## /{ own = $0 == heading } !own' "$readme")
+    printf '%s\n\n%s\n\n%s\n' "$rest" "$heading" "$2" >"$readme"
+}
