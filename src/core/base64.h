@@ -1,9 +1,6 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,7 +9,7 @@
 namespace auditchain {
 
 /// Return bytes in standard base64 with padding (RFC 4648 section 4), on one line.
-std::string to_base64(std::span<const std::uint8_t> bytes);
+std::string to_base64(std::string_view bytes);
 
 /// Return the base64 form of a digest: 44 characters.
 std::string to_base64(const Digest& digest);

@@ -55,7 +55,7 @@ struct NoteSignature {
 };
 
 /// A text, which ends in a newline, and its signatures. That it was parsed does not mean that any
-/// of them is valid: call verify().
+/// of them is valid: call verify_note().
 struct Note {
     std::string text;
     std::vector<NoteSignature> signatures;
@@ -76,16 +76,16 @@ std::string format_note(const Note& note);
 
 /// Sign a note's text. The name is the signer's; for a checkpoint, its origin.
 /// Throws std::invalid_argument if the name is none, std::runtime_error if OpenSSL fails.
-NoteSignature sign(Sha256& sha256, std::string_view text, std::string_view name,
-                   const Ed25519PrivateKey& key);
+NoteSignature sign_note(Sha256& sha256, std::string_view text, std::string_view name,
+                        const Ed25519PrivateKey& key);
 
 /// Cosign a checkpoint's text at a POSIX time: signs
 /// `cosignature/v1\ntime <time>\n<text>`; the signature is the time as 8 bytes, big-endian, and
 /// the 64 bytes of Ed25519.
 /// Throws std::invalid_argument if the name is none or the time is beyond 2^63 - 1,
 /// std::runtime_error if OpenSSL fails.
-NoteSignature cosign(Sha256& sha256, std::string_view text, std::string_view name,
-                     std::uint64_t time, const Ed25519PrivateKey& key);
+NoteSignature cosign_note(Sha256& sha256, std::string_view text, std::string_view name,
+                          std::uint64_t time, const Ed25519PrivateKey& key);
 
 /// What a note has of one key.
 enum class SignatureCheck : std::uint8_t {
@@ -94,7 +94,7 @@ enum class SignatureCheck : std::uint8_t {
     absent,   ///< no signature with its name and id
 };
 
-/// The result of verify().
+/// The result of verify_note().
 struct NoteCheck {
     SignatureCheck result = SignatureCheck::absent;
     std::uint64_t time = 0;  ///< of a valid cosignature (the newest, if there are several), else 0
@@ -102,6 +102,6 @@ struct NoteCheck {
 
 /// Verify a note with one key. Signatures by others count for nothing.
 /// Throws std::runtime_error if OpenSSL fails.
-NoteCheck verify(Sha256& sha256, const Note& note, const VerifierKey& key);
+NoteCheck verify_note(Sha256& sha256, const Note& note, const VerifierKey& key);
 
 }  // namespace auditchain

@@ -54,7 +54,7 @@ const char* message(ProofCheck check) noexcept;
 struct ProofVerdict {
     ProofCheck check = ProofCheck::unsigned_checkpoint;
     std::uint64_t index = 0;
-    Checkpoint checkpoint;  ///< to be relied on only if the check is valid
+    Checkpoint checkpoint;  ///< read only once its signature is valid; else empty
 };
 
 /// Verify that a proof shows a leaf to be in the log whose key is given. The key's name is the
