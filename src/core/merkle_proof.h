@@ -37,7 +37,7 @@ class ProofPlan {
 
   private:
     SubtreeList subtrees_;
-    std::array<std::uint8_t, 65> ends_{};  // where in subtrees_ each hash of the proof ends
+    std::array<std::uint8_t, 64> ends_{};  // where in subtrees_ each hash of the proof ends
     std::size_t size_ = 0;
 };
 

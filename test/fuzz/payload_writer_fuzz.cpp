@@ -5,7 +5,6 @@
 //     cmake --build build-fuzz && build-fuzz/test/fuzz/payload_writer_fuzz -max_total_time=60
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -14,16 +13,11 @@
 #include "json_replay.h"
 #include "payload_writer.h"
 #include "reference_json.h"
+#include "require.h"
 
 namespace {
 
 using namespace auditchain;
-
-void require(bool condition) {
-    if (!condition) {
-        std::abort();
-    }
-}
 
 /// Makes the choices of a random tree from the input; zeros when that is used up.
 class Choices {
