@@ -82,6 +82,19 @@ std::string Ed25519PrivateKey::to_pem() const {
     return std::string(text, static_cast<std::size_t>(size));
 }
 
+Ed25519PrivateKey Ed25519PrivateKey::from_seed(const Ed25519Seed& seed) {
+    Ed25519PrivateKey key(
+        EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.data(), seed.size()));
+    require_openssl(key.key_ != nullptr, "EVP_PKEY_new_raw_private_key_ex");
+    return key;
+}
+
+void Ed25519PrivateKey::seed(Ed25519Seed* out) const {
+    std::size_t size = out->size();
+    require_openssl(EVP_PKEY_get_raw_private_key(key_.get(), out->data(), &size),
+                    "EVP_PKEY_get_raw_private_key");
+}
+
 Ed25519PublicKey Ed25519PrivateKey::public_key() const {
     Ed25519PublicKey key;
     std::size_t size = key.size();

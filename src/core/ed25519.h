@@ -16,6 +16,9 @@ using Ed25519PublicKey = std::array<std::uint8_t, 32>;
 /// A signature of Ed25519 as RFC 8032 encodes it.
 using Ed25519Signature = std::array<std::uint8_t, 64>;
 
+/// A private key of Ed25519 as RFC 8032 encodes it.
+using Ed25519Seed = std::array<std::uint8_t, 32>;
+
 /// A private key of Ed25519. OpenSSL erases it from memory on destruction.
 class Ed25519PrivateKey {
   public:
@@ -30,6 +33,13 @@ class Ed25519PrivateKey {
     /// Return the key as from_pem() reads it, for a file that nobody else can read. The text is the
     /// caller's to erase. Throws std::runtime_error if OpenSSL fails.
     std::string to_pem() const;
+
+    /// Throws std::runtime_error if OpenSSL fails.
+    static Ed25519PrivateKey from_seed(const Ed25519Seed& seed);
+
+    /// Write the 32 bytes that from_seed() reads, which are the caller's to erase.
+    /// Throws std::runtime_error if OpenSSL fails.
+    void seed(Ed25519Seed* out) const;
 
     /// Throws std::runtime_error if OpenSSL fails.
     Ed25519PublicKey public_key() const;
