@@ -16,3 +16,4 @@
 #define ERRCODE_AC_DAMAGED_LOG MAKE_SQLSTATE('L', 'C', '0', '0', '9')
 #define ERRCODE_AC_UNSUPPORTED_VALUE MAKE_SQLSTATE('L', 'C', '0', '1', '0')
 #define ERRCODE_AC_BROKEN_ENTRY MAKE_SQLSTATE('L', 'C', '0', '1', '1')
+#define ERRCODE_AC_NO_KEY MAKE_SQLSTATE('L', 'C', '0', '1', '2')

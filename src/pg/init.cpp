@@ -2,6 +2,7 @@
 
 #include "pg/commit_pipeline.h"
 #include "pg/head_cache.h"
+#include "pg/key_ring.h"
 #include "pg/log_cache.h"
 #include "pg/progress.h"
 #include "pg/settings.h"
@@ -20,5 +21,6 @@ void _PG_init(void) {
     if (process_shared_preload_libraries_in_progress) {
         auditchain::pg::init_head_cache();
         auditchain::pg::init_progress();
+        auditchain::pg::init_key_ring();
     }
 }

@@ -11,6 +11,39 @@ namespace auditchain::pg {
 
 bool pipelined_commit = true;
 int cached_heads = 10000;
+char* signing_key_file = nullptr;
+char* signing_key_command = nullptr;
+char* receipt_key_file = nullptr;
+char* receipt_key_command = nullptr;
+
+namespace {
+
+void define_key_setting(const char* name, const char* what, const char* how, char** value,
+                        int flags) {
+    DefineCustomStringVariable(name, what, how, value, "", PGC_SIGHUP, flags, nullptr, nullptr,
+                               nullptr);
+}
+
+void define_key_settings() {
+    define_key_setting("auditchain.signing_key_file",
+                       "File with the key that signs checkpoints: Ed25519, PKCS#8, PEM.",
+                       "As \"openssl genpkey -algorithm ed25519\" writes it. A reload of the "
+                       "configuration is followed by auditchain.reload_keys().",
+                       &signing_key_file, 0);
+    define_key_setting("auditchain.signing_key_command",
+                       "Command that writes the key that signs checkpoints.", nullptr,
+                       &signing_key_command, GUC_SUPERUSER_ONLY);
+    define_key_setting("auditchain.receipt_key_file",
+                       "File with the secret that receipts are made with: 64 hexadecimal digits.",
+                       "As \"openssl rand -hex 32\" writes it. Further lines are retired secrets, "
+                       "newest first, which verification still accepts.",
+                       &receipt_key_file, 0);
+    define_key_setting("auditchain.receipt_key_command",
+                       "Command that writes the secret that receipts are made with.", nullptr,
+                       &receipt_key_command, GUC_SUPERUSER_ONLY);
+}
+
+}  // namespace
 
 void define_settings() {
     DefineCustomBoolVariable(
@@ -18,13 +51,14 @@ void define_settings() {
         "Frees a chain for its next writer before the commit is flushed, not after.",
         "COMMIT still returns only when the transaction is as durable as synchronous_commit asks.",
         &pipelined_commit, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-    // Shared memory is sized at server start, so the setting exists only there.
+    // Shared memory is made at server start, so what is about it can be set only there.
     if (process_shared_preload_libraries_in_progress) {
         DefineCustomIntVariable(
             "auditchain.cached_heads",
             "Number of chains whose newest entry is kept in shared memory.",
             "Other chains read it from the index at each transaction's first insert.",
             &cached_heads, 10000, 16, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+        define_key_settings();
     }
     MarkGUCPrefixReserved("auditchain");
 }

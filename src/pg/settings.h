@@ -5,6 +5,10 @@ namespace auditchain::pg {
 
 extern bool pipelined_commit;
 extern int cached_heads;
+extern char* signing_key_file;
+extern char* signing_key_command;
+extern char* receipt_key_file;
+extern char* receipt_key_command;
 
 void define_settings();
 

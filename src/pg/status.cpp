@@ -1,6 +1,7 @@
 // status(): what this server gives auditchain, and what is missing.
 
 #include "pg/head_cache.h"
+#include "pg/key_ring.h"
 #include "pg/settings.h"
 
 extern "C" {
@@ -19,6 +20,10 @@ void put_item(ReturnSetInfo* result, const char* item, const char* value,
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+void put_key(ReturnSetInfo* result, const char* item, const KeyState& state) {
+    put_item(result, item, state.value, state.advice);
+}
+
 }  // namespace
 }  // namespace auditchain::pg
 
@@ -31,6 +36,8 @@ AUDITCHAIN_FUNCTION(auditchain_status) {
     if (has_head_cache()) {
         put_item(result, "preloading", "on");
         put_item(result, "cached heads", psprintf("up to %d chains", cached_heads));
+        put_key(result, "signing key", signing_key_state());
+        put_key(result, "receipt key", receipt_key_state());
     } else {
         put_item(result, "preloading", "off",
                  "All works without it, but every transaction looks for the newest entries of its "

@@ -1,0 +1,50 @@
+// The keys of the server in shared memory, where the library is in shared_preload_libraries: read
+// at server start and by reload_keys(), from the files or commands that the settings name.
+#pragma once
+
+#include "core/ed25519.h"
+#include "core/receipt.h"
+#include "pg/key_source.h"
+
+namespace auditchain::pg {
+
+// Whether there is a key ring: false without shared_preload_libraries.
+bool has_key_ring();
+
+// Copies the key that signs checkpoints; false when there is none. The copy is the caller's to
+// erase().
+bool signing_key(Ed25519Seed* seed);
+
+// The same, with an error that says what is missing.
+void require_signing_key(Ed25519Seed* seed);
+
+// Grows with each change of the keys, at the price of a read from memory; 0 without a key ring.
+std::uint64_t key_generation();
+
+// Copies the receipt secret of this number, 0 for the one in use and more for retired ones; false
+// when there is none. The copy is the caller's to erase().
+bool receipt_secret(int number, ReceiptSecret* secret);
+int receipt_secret_count();
+
+// Raises the error that the server has no receipt key, which `what` is impossible without: "log
+// \"events\" has receipts".
+[[noreturn]] void refuse_without_receipt_key(const char* what);
+
+// Reads the keys anew and returns whether all that the settings name could be read. A key that
+// could not stays as it was, and a WARNING says why. For a background worker to call on SIGHUP,
+// behind ProcessConfigFile().
+bool reload_keys();
+
+// What status() tells of a key.
+struct KeyState {
+    const char* value;   // "none", "loaded", ids
+    const char* advice;  // nullptr: nothing is wrong
+};
+
+KeyState signing_key_state();
+KeyState receipt_key_state();
+
+// Reserves the shared memory; called while shared_preload_libraries are loaded.
+void init_key_ring();
+
+}  // namespace auditchain::pg
