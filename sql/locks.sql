@@ -18,6 +18,7 @@ FROM pg_locks AS k
 JOIN auditchain.log AS l ON k.classid = l.relation::oid
 LEFT JOIN auditchain.chain AS c ON c.log_id = l.log_id AND c.lane = k.objsubid AND auditchain._lock_number(c.key) = k.objid
 WHERE k.locktype = 'object'
+  AND k.objid <> 4294967295::oid -- of sealers: src/pg/checkpoint.cpp
   AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND has_table_privilege(l.relation, 'SELECT')
 GROUP BY k.pid, l.relation, k.objsubid, k.objid, k.granted, k.waitstart;

@@ -16,30 +16,39 @@ namespace {
 
 constexpr int kBatch = 1000;
 
-struct NamedChain {
-    std::int32_t id;
-    std::string_view key;  // UTF-8
-};
-
-struct ChainBatch {
-    NamedChain chains[kBatch];
+struct Batch {
+    ChainEnd ends[kBatch];
     int count;
 };
 
-// The log's next chains by number, past `after`; strings are palloc'd in the current context.
-void read_chains(const Log& log, std::int32_t after, ChainBatch* batch) {
+Datum spi_value(HeapTuple row, int column, bool* null) {
+    return SPI_getbinval(row, SPI_tuptable->tupdesc, column, null);
+}
+
+// The log's next chains by number, past `after`, without their newest entries; strings are palloc'd
+// in the current context.
+void read_chains(const Log& log, std::int32_t after, Batch* batch) {
     query_catalog(
-        "SELECT chain_id, key FROM auditchain.chain WHERE log_id = $1 AND chain_id > $2 "
-        "ORDER BY chain_id LIMIT $3",
+        "SELECT chain_id, key, lane, coalesce((SELECT last_position FROM auditchain.sealed_range "
+        "AS s "
+        "WHERE s.log_id = c.log_id AND s.chain_id = c.chain_id ORDER BY first_position DESC LIMIT "
+        "1), 0) "
+        "FROM auditchain.chain AS c WHERE log_id = $1 AND chain_id > $2 ORDER BY chain_id LIMIT $3",
         {uuid_arg(log.id), {INT4OID, Int32GetDatum(after)}, {INT8OID, Int64GetDatum(kBatch)}});
     batch->count = static_cast<int>(SPI_processed);
     for (int i = 0; i < batch->count; i++) {
         HeapTuple row = SPI_tuptable->vals[i];
         bool null;
-        batch->chains[i].id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &null));
-        char* key = TextDatumGetCString(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null));
-        batch->chains[i].key = pg_server_to_any(key, static_cast<int>(strlen(key)), PG_UTF8);
+        char* key = TextDatumGetCString(spi_value(row, 2, &null));
+        batch->ends[i] = {.chain_id = DatumGetInt32(spi_value(row, 1, &null)),
+                          .key = pg_server_to_any(key, static_cast<int>(strlen(key)), PG_UTF8),
+                          .lane = DatumGetInt32(spi_value(row, 3, &null)),
+                          .sealed = DatumGetInt64(spi_value(row, 4, &null)),
+                          .newest = 0,
+                          .has_checksum = false,
+                          .checksum = {}};
     }
+    SPI_freetuptable(SPI_tuptable);
 }
 
 // A query for the newest entries of the chains $1, with the caller's rights.
@@ -49,70 +58,59 @@ SPIPlanPtr prepare_newest(const Log& log) {
         "SELECT c.place, e.chain_position, e.checksum "
         "FROM pg_catalog.unnest($1) WITH ORDINALITY AS c (id, place) CROSS JOIN LATERAL ("
         "SELECT chain_position, checksum FROM %s%s "
-        "WHERE chain_id OPERATOR(pg_catalog.=) c.id ORDER BY chain_position DESC LIMIT 1) AS e",
+        "WHERE chain_id OPERATOR(pg_catalog.=) c.id AND chain_position IS NOT NULL "
+        "ORDER BY chain_position DESC LIMIT 1) AS e",
         partitioned ? "" : "ONLY ", qualified_name(log.relation));
     Oid types[] = {INT4ARRAYOID};
     return SPI_prepare(query, lengthof(types), types);
 }
 
-Datum chain_ids(const ChainBatch& batch) {
+Datum chain_ids(const Batch& batch) {
     Datum ids[kBatch];
     for (int i = 0; i < batch.count; i++) {
-        ids[i] = Int32GetDatum(batch.chains[i].id);
+        ids[i] = Int32GetDatum(batch.ends[i].chain_id);
     }
     return PointerGetDatum(
         construct_array(ids, batch.count, INT4OID, sizeof(std::int32_t), true, TYPALIGN_INT));
 }
 
-void add_newest(const NamedChain& chain, HeapTuple row, bool keyed, LinkBalance* balance) {
-    TupleDesc descriptor = SPI_tuptable->tupdesc;
-    bool no_position;
-    bool no_checksum;
-    auto position = DatumGetInt64(SPI_getbinval(row, descriptor, 2, &no_position));
-    Datum checksum = SPI_getbinval(row, descriptor, 3, &no_checksum);
-    // What is missing here has been found to be no sound entry.
-    Digest digest;
-    if (!no_position && !no_checksum && read_digest(checksum, &digest)) {
-        balance->add_chain(chain.id, position, digest);
-        if (keyed) {
-            balance->add_expected_keys(chain.id, chain.key, position);
-        }
+void read_newest(SPIPlanPtr plan, Batch* batch) {
+    Datum arguments[] = {chain_ids(*batch)};
+    // Read-only, so that it takes the active snapshot.
+    SPI_execute_plan(plan, arguments, nullptr, true, 0);
+    for (std::uint64_t i = 0; i < SPI_processed; i++) {
+        HeapTuple row = SPI_tuptable->vals[i];
+        bool null;
+        ChainEnd& end = batch->ends[DatumGetInt64(spi_value(row, 1, &null)) - 1];
+        end.newest = DatumGetInt64(spi_value(row, 2, &null));
+        Datum checksum = spi_value(row, 3, &null);
+        end.has_checksum = !null && read_digest(checksum, &end.checksum);
     }
+    SPI_freetuptable(SPI_tuptable);
 }
 
 }  // namespace
 
-std::int32_t add_chain_ends(const Log& log, LinkBalance* balance) {
+void read_chain_ends(const Log& log, const ChainEndReceiver& receiver) {
     SPIPlanPtr newest = prepare_newest(log);
-    auto* batch = static_cast<ChainBatch*>(palloc(sizeof(ChainBatch)));
+    auto* batch = static_cast<Batch*>(palloc(sizeof(Batch)));
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain chains", ALLOCSET_DEFAULT_SIZES);
-    std::int32_t chains = 0;
     std::int32_t after = 0;
     do {
         CHECK_FOR_INTERRUPTS();
         MemoryContext caller = MemoryContextSwitchTo(context);
         read_chains(log, after, batch);
-        SPI_freetuptable(SPI_tuptable);
-        Datum arguments[] = {chain_ids(*batch)};
-        // Read-only, so that it takes the active snapshot.
-        SPI_execute_plan(newest, arguments, nullptr, true, 0);
-        for (std::uint64_t i = 0; i < SPI_processed; i++) {
-            bool null;
-            HeapTuple row = SPI_tuptable->vals[i];
-            auto place = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &null));
-            add_newest(batch->chains[place - 1], row, !log.chain_by.empty(), balance);
-            chains++;
-        }
-        SPI_freetuptable(SPI_tuptable);
-        if (batch->count > 0) {
-            after = batch->chains[batch->count - 1].id;
-        }
+        read_newest(newest, batch);
         MemoryContextSwitchTo(caller);
+        for (int i = 0; i < batch->count; i++) {
+            receiver.take(receiver.state, batch->ends[i]);
+            after = batch->ends[i].chain_id;
+        }
         MemoryContextReset(context);
     } while (batch->count == kBatch);
     SPI_freeplan(newest);
-    return chains;
+    pfree(batch);
 }
 
 }  // namespace auditchain::pg

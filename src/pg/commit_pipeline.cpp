@@ -23,9 +23,11 @@ namespace {
 // What synchronous_commit was before this commit turned it off; -1: it did not.
 int requested_synchronous_commit = -1;
 
+bool forbidden = false;  // for this transaction
+
 void begin_pipelined_commit() {
     // Under remote_apply the commit record itself asks standbys to report at once.
-    if (pipelined_commit && synchronous_commit > SYNCHRONOUS_COMMIT_OFF &&
+    if (pipelined_commit && !forbidden && synchronous_commit > SYNCHRONOUS_COMMIT_OFF &&
         synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_APPLY) {
         requested_synchronous_commit = synchronous_commit;
         synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
@@ -60,6 +62,7 @@ void end_transaction(XactEvent event, void*) {
             // The transaction is visible by now: ProcArrayEndTransaction comes before this.
             publish_held_chains();
             forget_held_chains();
+            forbidden = false;
             if (restore_synchronous_commit()) {
                 wait_until_durable();
             }
@@ -69,11 +72,13 @@ void end_transaction(XactEvent event, void*) {
             break;
         case XACT_EVENT_PREPARE:
             forget_held_chains();
+            forbidden = false;
             break;
         case XACT_EVENT_ABORT:
             // PostgreSQL itself frees session-level locks at an abort.
             restore_synchronous_commit();
             forget_held_chains();
+            forbidden = false;
             break;
         default:
             break;
@@ -93,6 +98,10 @@ void flush_visible_entries() {
                                ? SizeOfXLogLongPHD
                                : SizeOfXLogShortPHD;
     XLogFlush(offset == header ? end - offset : end);
+}
+
+void forbid_pipelined_commit() {
+    forbidden = true;
 }
 
 void init_commit_pipeline() {

@@ -7,6 +7,9 @@ namespace auditchain::pg {
 // caller can see. Does nothing on a standby, which sees only what was replayed.
 void flush_visible_entries();
 
+// Has this transaction commit as others do: visible only once it is durable.
+void forbid_pipelined_commit();
+
 void init_commit_pipeline();
 
 }  // namespace auditchain::pg

@@ -268,6 +268,25 @@ Tally scan_with_workers(const Log& log, const Leaves& leaves, int workers) {
     return tally;
 }
 
+// Adds what is at the two ends of the chains, and counts them.
+struct EndAdder {
+    LinkBalance* balance;
+    bool keyed;
+    std::int32_t chains;
+};
+
+void add_chain_end(void* state, const ChainEnd& end) {
+    auto* adder = static_cast<EndAdder*>(state);
+    if (!end.has_checksum) {  // empty, or the pass has found it
+        return;
+    }
+    adder->chains++;
+    adder->balance->add_chain(end.chain_id, end.newest, end.checksum);
+    if (adder->keyed) {
+        adder->balance->add_expected_keys(end.chain_id, end.key, end.newest);
+    }
+}
+
 bool have_position_indexes(const Leaves& leaves) {
     return std::all_of(leaves.tables, leaves.tables + leaves.count, has_position_index);
 }
@@ -284,7 +303,9 @@ EntryPass pass_over_entries(const Log& log) {
         Tally tally =
             workers > 0 ? scan_with_workers(log, leaves, workers) : scan_alone(log, leaves);
         if (tally.sound) {
-            result.chains = add_chain_ends(log, &tally.balance);
+            EndAdder adder = {&tally.balance, !log.chain_by.empty(), 0};
+            read_chain_ends(log, {add_chain_end, &adder});
+            result.chains = adder.chains;
             result.entries = tally.entries;
             result.intact = tally.balance.balanced();
         }

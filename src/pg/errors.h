@@ -17,3 +17,4 @@
 #define ERRCODE_AC_UNSUPPORTED_VALUE MAKE_SQLSTATE('L', 'C', '0', '1', '0')
 #define ERRCODE_AC_BROKEN_ENTRY MAKE_SQLSTATE('L', 'C', '0', '1', '1')
 #define ERRCODE_AC_NO_KEY MAKE_SQLSTATE('L', 'C', '0', '1', '2')
+#define ERRCODE_AC_NOT_SEALED MAKE_SQLSTATE('L', 'C', '0', '1', '3')

@@ -5,6 +5,7 @@
 #include "pg/entry_scan.h"
 #include "pg/errors.h"
 #include "pg/guard.h"
+#include "pg/incarnation.h"
 #include "pg/log.h"
 #include "pg/table_columns.h"
 
@@ -250,6 +251,7 @@ AUDITCHAIN_FUNCTION(auditchain_protect) {
         install_guard(lfirst_oid(cell));
         CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
     }
+    current_incarnation(log, 0);
     record_log_event(
         log.id, "protected",
         psprintf("lanes %d, %lld entries already there", lanes, static_cast<long long>(chained)));

@@ -1,17 +1,55 @@
 // release(): the recorded way out of protection. The columns and the history stay.
 
+#include "pg/checkpoint.h"
 #include "pg/errors.h"
 #include "pg/guard.h"
 #include "pg/log.h"
 
 extern "C" {
+#include <access/xact.h>
 #include <executor/spi.h>
 #include <storage/lmgr.h>
 #include <utils/inval.h>
 #include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/resowner.h>
 }
 
 using namespace auditchain::pg;
+
+namespace {
+
+// The last checkpoint. A log that is broken can be released nevertheless: then without one.
+void seal_if_intact(const Log& log) {
+    MemoryContext caller = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(caller);
+    PG_TRY();
+    {
+        seal_log(log);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(caller);
+        ErrorData* error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        if (error->sqlerrcode != ERRCODE_AC_DAMAGED_LOG) {
+            ReThrowError(error);
+        }
+        ereport(WARNING, errcode(ERRCODE_AC_DAMAGED_LOG),
+                errmsg("log \"%s\" has no last checkpoint", get_rel_name(log.relation)),
+                errdetail("%s", error->detail ? error->detail : error->message),
+                errhint("SELECT * FROM auditchain.violations('log') lists all findings."));
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(caller);
+    CurrentResourceOwner = owner;
+}
+
+}  // namespace
 
 // release(log regclass, reason text)
 AUDITCHAIN_FUNCTION(auditchain_release) {
@@ -36,6 +74,7 @@ AUDITCHAIN_FUNCTION(auditchain_release) {
                 errhint("The view auditchain.logs shows when it was released."));
     }
 
+    seal_if_intact(log);
     SPI_connect();
     // First, so that the guard's event triggers do not mend what is taken down.
     change_catalog("UPDATE auditchain.log SET released_at = now() WHERE log_id = $1",

@@ -1,0 +1,180 @@
+#include "pg/tree.h"
+
+#include "core/leaf.h"
+#include "pg/barrier.h"
+#include "pg/entry.h"
+#include "pg/incarnation.h"
+
+extern "C" {
+#include <mb/pg_wchar.h>
+#include <utils/lsyscache.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+Datum result_value(std::uint64_t row, int column, bool* null) {
+    return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, null);
+}
+
+std::int64_t result_bigint(std::uint64_t row, int column) {
+    bool null;
+    return DatumGetInt64(result_value(row, column, &null));
+}
+
+[[noreturn]] void refuse_damaged_tree(const Log& log, const char* detail) {
+    ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
+            errmsg("the tree of log \"%s\" is damaged", get_rel_name(log.relation)),
+            errdetail("%s", detail),
+            errhint("SELECT * FROM auditchain.violations('%s') lists all findings.",
+                    qualified_name(log.relation)));
+}
+
+// The hashes of leaves side by side, computed from their entries.
+void read_leaf_hashes(const Log& log, LinkReader* reader, const SubtreeRun& run, Digest* hashes) {
+    const char* log_id = uuid_text(log.id);
+    auto next = static_cast<std::int64_t>(run.index);
+    auto end = static_cast<std::int64_t>(run.index + run.count);
+    for (const SealedRange& range : read_sealed_ranges(log, next, end, 256)) {
+        ChainName name;
+        if (range.first_leaf > next || !find_log_chain(log.id, range.chain_id, &name)) {
+            break;
+        }
+        const char* chain = chain_name(name.key, name.lane);
+        std::int64_t position = range.first_position + next - range.first_leaf;
+        std::int64_t last = std::min(range.last_position, position + end - next - 1);
+        begin_links(reader, range.chain_id, position, last);
+        ChainLink link;
+        while (next_link(reader, &link)) {
+            if (link.position != position++) {
+                end_links(reader);
+                break;
+            }
+            *hashes++ = leaf_hash_of(log_id, chain, link.position, link.checksum);
+            next++;
+        }
+    }
+    if (next != end) {
+        refuse_damaged_tree(
+            log, psprintf("The entry that is leaf %lld is missing.", static_cast<long long>(next)));
+    }
+}
+
+void read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes) {
+    query_catalog(
+        "SELECT hash FROM auditchain.tree_hash "
+        "WHERE log_id = $1 AND level = $2 AND index >= $3 AND index < $4 ORDER BY index",
+        {uuid_arg(log.id),
+         {INT2OID, Int16GetDatum(run.level)},
+         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(run.index))},
+         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(run.index + run.count))}});
+    bool complete = SPI_processed == run.count;
+    for (std::uint64_t i = 0; complete && i < run.count; i++) {
+        bool null;
+        complete = read_digest(result_value(i, 1, &null), &hashes[i]);
+    }
+    SPI_freetuptable(SPI_tuptable);
+    if (!complete) {
+        refuse_damaged_tree(
+            log, psprintf("Stored hashes of subtrees at level %d are missing.", run.level));
+    }
+}
+
+}  // namespace
+
+TreeHead read_tree_head(const Log& log) {
+    query_catalog(
+        "SELECT tree_size, frontier, root, incarnation, coalesce(renewed_note, note), verifier_key "
+        "FROM auditchain.checkpoint WHERE log_id = $1 "
+        "ORDER BY tree_size DESC, incarnation DESC LIMIT 1",
+        {uuid_arg(log.id)});
+    TreeHead head = {};
+    if (SPI_processed == 0) {
+        Sha256& hasher = sha256();
+        barrier([&] { head.root = empty_root(hasher); });
+        return head;
+    }
+    bool null;
+    std::int64_t size = result_bigint(0, 1);
+    bytea* frontier = DatumGetByteaPP(result_value(0, 2, &null));
+    std::string_view bytes(VARDATA_ANY(frontier), VARSIZE_ANY_EXHDR(frontier));
+    barrier([&] { head.frontier = Frontier(static_cast<std::uint64_t>(size), bytes); });
+    if (!read_digest(result_value(0, 3, &null), &head.root)) {
+        refuse_damaged_tree(log, "The root of its newest checkpoint is none.");
+    }
+    head.exists = true;
+    head.incarnation = DatumGetInt32(result_value(0, 4, &null));
+    head.note = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5);
+    head.verifier_key = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6);
+    return head;
+}
+
+Digest leaf_hash_of(const char* log_id, const char* chain, std::int64_t position,
+                    const Digest& checksum) {
+    Sha256& hasher = sha256();
+    Digest hash;
+    barrier([&] { hash = leaf_hash(hasher, entry_leaf(log_id, chain, position, checksum)); });
+    return hash;
+}
+
+char* chain_name(std::string_view key, int lane) {
+    return psprintf("%.*s/%d", static_cast<int>(key.size()), key.data(), lane);
+}
+
+std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, std::int64_t end,
+                                          std::int64_t limit) {
+    query_catalog(
+        "SELECT first_leaf, chain_id, first_position, last_position FROM auditchain.sealed_range "
+        "WHERE log_id = $1 AND first_leaf >= coalesce((SELECT max(first_leaf) "
+        "FROM auditchain.sealed_range WHERE log_id = $1 AND first_leaf <= $2), 0) "
+        "AND first_leaf < $3 ORDER BY first_leaf LIMIT $4",
+        {uuid_arg(log.id),
+         {INT8OID, Int64GetDatum(first)},
+         {INT8OID, Int64GetDatum(end)},
+         {INT8OID, Int64GetDatum(limit)}});
+    auto* ranges = static_cast<SealedRange*>(palloc((SPI_processed + 1) * sizeof(SealedRange)));
+    for (std::uint64_t i = 0; i < SPI_processed; i++) {
+        bool null;
+        ranges[i] = {result_bigint(i, 1), DatumGetInt32(result_value(i, 2, &null)),
+                     result_bigint(i, 3), result_bigint(i, 4)};
+    }
+    std::span<SealedRange> result(ranges, SPI_processed);
+    SPI_freetuptable(SPI_tuptable);
+    return result;
+}
+
+std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position) {
+    query_catalog(
+        "SELECT first_leaf + $3 - first_position FROM ("
+        "SELECT * FROM auditchain.sealed_range "
+        "WHERE log_id = $1 AND chain_id = $2 AND first_position <= $3 "
+        "ORDER BY first_position DESC LIMIT 1) AS range WHERE last_position >= $3",
+        {uuid_arg(log.id), {INT4OID, Int32GetDatum(chain_id)}, {INT8OID, Int64GetDatum(position)}});
+    return SPI_processed == 0 ? -1 : result_bigint(0, 1);
+}
+
+Digest read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree) {
+    SubtreeRun run = stored_below(subtree);
+    auto* hashes = static_cast<Digest*>(palloc(run.count * sizeof(Digest)));
+    if (run.level == 0) {
+        read_leaf_hashes(log, reader, run, hashes);
+    } else {
+        read_stored_hashes(log, run, hashes);
+    }
+    Digest hash;
+    Sha256& hasher = sha256();
+    barrier([&] { hash = complete_hash(hasher, {hashes, run.count}); });
+    pfree(hashes);
+    return hash;
+}
+
+void store_subtree_hash(const Log& log, const SubtreeHash& hash) {
+    change_catalog(
+        "INSERT INTO auditchain.tree_hash (log_id, level, index, hash) VALUES ($1, $2, $3, $4)",
+        {uuid_arg(log.id),
+         {INT2OID, Int16GetDatum(hash.subtree.level)},
+         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(hash.subtree.index))},
+         {BYTEAOID, digest_datum(hash.hash)}});
+}
+
+}  // namespace auditchain::pg

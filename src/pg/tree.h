@@ -1,0 +1,52 @@
+// The Merkle tree over a log's sealed entries: which entry is which leaf, and the hashes of
+// subtrees. Those of 256, 65536 … leaves are stored (sql/checkpoint.sql), others are computed.
+#pragma once
+
+#include "core/merkle.h"
+#include "pg/chain_links.h"
+#include "pg/log.h"
+
+namespace auditchain::pg {
+
+// The newest tree of a log, as its newest checkpoint has it. SPI is connected.
+struct TreeHead {
+    Frontier frontier;  // the size too
+    Digest root;        // of the tree without leaves, if the log has no checkpoint
+    bool exists;        // the log has a checkpoint
+    std::int32_t incarnation;
+    char* note;          // nullptr: not signed; palloc'd
+    char* verifier_key;  // nullptr: not signed; palloc'd
+};
+TreeHead read_tree_head(const Log& log);
+
+// The leaf hash of the entry at a place of a chain.
+Digest leaf_hash_of(const char* log_id, const char* chain, std::int64_t position,
+                    const Digest& checksum);
+
+// The name of a chain, UTF-8, palloc'd.
+char* chain_name(std::string_view key, int lane);
+
+// Entries `first_position` to `last_position` of a chain are the leaves from first_leaf on.
+struct SealedRange {
+    std::int64_t first_leaf;
+    std::int32_t chain_id;
+    std::int64_t first_position;
+    std::int64_t last_position;
+    std::int64_t end_leaf() const { return first_leaf + last_position - first_position + 1; }
+};
+
+// The ranges that leaves from `first` to before `end` are in, palloc'd, at most `limit`.
+std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, std::int64_t end,
+                                          std::int64_t limit);
+
+// The leaf of an entry; -1 where it is not sealed.
+std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position);
+
+// The hash of a complete subtree of the sealed tree. Errors when an entry below it, or its stored
+// hash, is missing.
+Digest read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree);
+
+// Stores the hash of a subtree at a stored level.
+void store_subtree_hash(const Log& log, const SubtreeHash& hash);
+
+}  // namespace auditchain::pg
