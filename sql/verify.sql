@@ -1,4 +1,5 @@
--- Verification: src/pg/verify.cpp, src/pg/verify_entry.cpp; the classification is src/core/chain_walk.cpp.
+-- Verification: src/pg/verify.cpp, src/pg/verify_entry.cpp; the classification is
+-- src/core/chain_walk.cpp and src/core/explain.cpp.
 
 CREATE FUNCTION auditchain.verify(
     log                 regclass,

@@ -1,8 +1,8 @@
 #include "chain_walk.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
-#include <vector>
 
 #include "checksum.h"
 
@@ -36,30 +36,51 @@ const char* name(Violation violation) noexcept {
     return "unknown";
 }
 
+/// Fine before not fine, in place before out of place. The checksums make it no matter of luck.
+bool ChainWalk::Row::better_than(const Row& other) const {
+    const auto order = [](const Row& row) {
+        const Finding& f = row.finding;
+        return std::tie(row.link, f.kind, f.own, f.expected, f.end.computed);
+    };
+    return fine != other.fine ? fine : order(*this) < order(other);
+}
+
+void ChainWalk::Tail::add(const Checksums& checksums) {
+    if (count < kMaxRows) {
+        rows[count++] = checksums;
+    }
+}
+
+bool ChainWalk::Tail::names(const Digest& previous) const {
+    return std::any_of(rows.begin(), rows.begin() + count,
+                       [&](const Checksums& row) { return row.has(previous); });
+}
+
 void ChainWalk::begin_chain() {
-    predecessor_ = Row{};
-    representative_ = Row{};
+    before_ = Place{};
+    current_ = Place{};
     anchor_.reset();
+    run_count_ = 0;
 }
 
 std::size_t ChainWalk::next(const Entry& entry, Finding out[kMaxFindings]) {
-    if (entry.position < 1) {  // no place in any chain; what it follows explains nothing
+    if (entry.position < 1) {
         out[0] = judge(entry).finding;
         out[0].kind = Violation::link_broken;
-        out[0].expected = Digest{};
+        out[0].explainable = false;
         return 1;
     }
-    if (entry.position > representative_.finding.first) {
+    if (entry.position > current_.holder.finding.first) {
         const std::size_t count = end_position(out);
-        representative_ = judge(entry);
+        current_.holder = judge(entry);
+        current_.tail.count = 0;
+        current_.tail.add(current_.holder.finding.end);
         return count;
     }
     Row duplicate = judge(entry);
-    if (duplicate.rank() > representative_.rank()) {
-        std::swap(duplicate, representative_);
-    }
-    if (duplicate.fine) {
-        representative_.tail.twin = duplicate.tail.stored;
+    current_.tail.add(duplicate.finding.end);
+    if (duplicate.better_than(current_.holder)) {
+        std::swap(duplicate, current_.holder);
     }
     out[0] = duplicate.finding;
     out[0].kind = Violation::entry_duplicated;
@@ -67,130 +88,129 @@ std::size_t ChainWalk::next(const Entry& entry, Finding out[kMaxFindings]) {
 }
 
 std::size_t ChainWalk::end_chain(Finding out[kMaxFindings]) {
-    const std::size_t count = end_position(out);
+    std::size_t count = end_position(out);
+    count += end_run(false, out + count);
     begin_chain();
     return count;
 }
 
-/// Judge a row against the entry before its position. One hash, two if all is wrong with it.
+/// Judge a row against the position before. One hash, more only if all is wrong with it.
 ChainWalk::Row ChainWalk::judge(const Entry& entry) {
-    const Digest recomputed = entry_checksum(*sha256_, entry.previous, entry.payload);
-    const bool intact = recomputed == entry.checksum;
-    Row row{.finding = {.first = entry.position,
+    const Digest computed = entry_checksum(*sha256_, entry.previous, entry.payload);
+    Row row{.finding = {.has_row = true,
+                        .first = entry.position,
                         .last = entry.position,
                         .row = entry.row,
-                        .has_row = true,
-                        .content_intact = intact,
+                        .content_intact = computed == entry.checksum,
                         .own = entry.checksum,
-                        .expected = entry.previous},
-            .tail = {.stored = entry.checksum, .recomputed = recomputed, .twin = entry.checksum},
+                        .expected = entry.previous,
+                        .end = {entry.checksum, computed},
+                        .length = 1},
             .link = link_of(entry),
-            .fine = false};
-    if (row.link != Link::broken) {
-        row.fine = intact && entry.key_matches;
-        row.finding.kind = intact ? Violation::key_mismatch : Violation::content_modified;
-    } else if (intact) {
-        row.finding.kind = entry.key_matches ? Violation::link_broken : Violation::key_mismatch;
-    } else if (entry_checksum(*sha256_, predecessor_.tail.stored, entry.payload) ==
-               entry.checksum) {
-        // Only its previous checksum was edited: it stands where it belongs.
-        row.finding.kind = Violation::link_broken;
-        row.link = Link::chained;
-        row.tail.recomputed = entry.checksum;
+            .fine = false,
+            .key_matches = entry.key_matches};
+    Finding& finding = row.finding;
+    const Row& predecessor = before_.holder;
+    finding.before = predecessor.finding.end;
+    if (finding.content_intact) {
+        row.fine = row.link != Link::broken && entry.key_matches;
+        finding.kind = entry.key_matches ? Violation::link_broken : Violation::key_mismatch;
+        finding.explainable = entry.key_matches;
+        finding.behind_modified =
+            !predecessor.fine && predecessor.finding.kind == Violation::content_modified;
+    } else if (row.link == Link::broken && only_previous_was_edited(entry)) {
+        finding.kind = Violation::link_broken;
+        row.link = Link::chained;  // it stands where it belongs
+        finding.end.computed = entry.checksum;
     } else {
-        row.finding.kind = Violation::content_modified;
+        finding.kind = Violation::content_modified;
     }
     return row;
 }
 
 ChainWalk::Link ChainWalk::link_of(const Entry& entry) const {
-    const bool chained = predecessor_.tail.names(entry.previous);
-    if (entry.position != predecessor_.finding.first + 1) {
-        return chained ? Link::spanning : Link::unknown;
+    const Finding& predecessor = before_.holder.finding;
+    if (entry.position != predecessor.first + 1) {
+        return predecessor.end.has(entry.previous) ? Link::spanning : Link::unknown;
     }
-    if (chained) {
+    if (before_.tail.names(entry.previous)) {
         return Link::chained;
     }
     return anchor_ && anchor_->names(entry.previous) ? Link::resumed : Link::broken;
 }
 
+bool ChainWalk::only_previous_was_edited(const Entry& entry) {
+    const Tail& tail = before_.tail;
+    return std::any_of(tail.rows.begin(), tail.rows.begin() + tail.count, [&](const auto& row) {
+        return entry_checksum(*sha256_, row.stored, entry.payload) == entry.checksum;
+    });
+}
+
 /// A break where the chain 1 2 | 5 6 | 3 4 | 7 first leaves off, at 2, explains that 3 goes on from
-/// there, and that 7 goes on from where this left off, at 6. Nothing more.
+/// there, and that 7 goes on from where this left off, at 6. Nothing more. Entries of another key
+/// are a break, even if they follow.
 void ChainWalk::move_anchor() {
-    const Link link = representative_.link;
-    if (link == Link::broken || (link == Link::resumed && !resumed_)) {
-        anchor_ = predecessor_.tail;
-        resumed_ = link == Link::resumed;
-    } else if (link != Link::chained) {
+    const Row& holder = current_.holder;
+    const bool foreign = before_.holder.key_matches && !holder.key_matches;
+    const bool breaks = holder.link == Link::broken || (holder.link == Link::chained && foreign);
+    if (breaks || (holder.link == Link::resumed && !resumed_)) {
+        anchor_ = before_.tail;
+        resumed_ = !breaks;
+    } else if (holder.link != Link::chained) {
         anchor_.reset();
     }
 }
 
-/// Report the gap before the position just read and its representative, and go on from there.
+void ChainWalk::hold(Finding finding) {
+    finding.length = 0;
+    run_[run_count_++] = finding;
+}
+
+/// Return what was found at the start of the run. If the chain goes on from where the run broke it,
+/// the run was put there, whatever stands before it.
+std::size_t ChainWalk::end_run(bool resumed, Finding out[kMaxFindings]) {
+    for (std::size_t i = 0; i < run_count_; ++i) {
+        out[i] = run_[i];
+        out[i].behind_modified = run_[i].behind_modified && !resumed;
+    }
+    return std::exchange(run_count_, 0);
+}
+
+/// Report the gap before the position just read and its holder, and go on from there.
 std::size_t ChainWalk::end_position(Finding out[kMaxFindings]) {
     std::size_t count = 0;
-    const std::int64_t expected = predecessor_.finding.first + 1;
-    if (representative_.finding.first > expected) {
-        Finding& gap = out[count++] = representative_.finding;
-        gap.kind = expected == 1 ? Violation::head_missing : Violation::entry_missing;
-        gap.first = expected;
-        gap.last = representative_.finding.first - 1;
-        gap.has_row = false;
+    Row& holder = current_.holder;
+    const std::int64_t expected = before_.holder.finding.first + 1;
+    const bool chained = holder.link == Link::chained;
+    if (chained && !holder.finding.content_intact) {
+        holder.key_matches = before_.holder.key_matches;  // its own may be an edit
     }
-    if (!representative_.fine) {
-        out[count++] = representative_.finding;
+    const bool goes_on = chained && holder.key_matches == before_.holder.key_matches;
+    if (!goes_on) {
+        count = end_run(holder.link == Link::resumed, out);
+    }
+    if (holder.finding.first > expected) {
+        Finding gap = holder.finding;
+        gap.kind = expected == 1 ? Violation::head_missing : Violation::entry_missing;
+        gap.has_row = false;
+        gap.first = expected;
+        gap.last = holder.finding.first - 1;
+        gap.explainable = holder.link != Link::spanning;
+        gap.behind_modified = false;
+        hold(gap);
+    }
+    if (!holder.fine && !holder.finding.content_intact) {
+        out[count++] = holder.finding;
+    } else if (!holder.fine && !goes_on) {
+        hold(holder.finding);
+    }
+    for (std::size_t i = 0; i < run_count_; ++i) {
+        run_[i].end = holder.finding.end;
+        ++run_[i].length;
     }
     move_anchor();
-    predecessor_ = representative_;
+    before_ = current_;
     return count;
-}
-
-namespace {
-
-/// Return, sorted, the checksums of the intact entries among the findings that `wanted` selects.
-template <class Predicate>
-std::vector<Digest> intact_entries(std::span<const Finding> findings, Predicate wanted) {
-    std::vector<Digest> checksums;
-    for (const Finding& finding : findings) {
-        if (finding.content_intact && wanted(finding)) {
-            checksums.push_back(finding.own);
-        }
-    }
-    std::sort(checksums.begin(), checksums.end());
-    return checksums;
-}
-
-bool contains(const std::vector<Digest>& sorted, const Digest& checksum) {
-    return std::binary_search(sorted.begin(), sorted.end(), checksum);
-}
-
-bool is_misplaced(const Finding& finding) {
-    return finding.kind == Violation::link_broken || finding.kind == Violation::key_mismatch;
-}
-
-bool is_gap_of_one(const Finding& finding) {
-    return finding.first == finding.last &&
-           (finding.kind == Violation::entry_missing || finding.kind == Violation::head_missing);
-}
-
-}  // namespace
-
-// A finding is dropped only for one whose own checksum it has hashed, directly or by the entry
-// behind it. Such a chain of reasons cannot close, or SHA-256 would have a cycle: one remains.
-std::size_t explain(std::span<Finding> findings) {
-    // The follower of a place that its entry has left.
-    const auto misplaced = intact_entries(findings, is_misplaced);
-    auto end = std::remove_if(findings.begin(), findings.end(), [&](const Finding& finding) {
-        return finding.kind == Violation::link_broken && finding.content_intact &&
-               contains(misplaced, finding.expected);
-    });
-    // A gap whose one entry was not removed but moved: it is among what remains.
-    const auto present =
-        intact_entries({findings.begin(), end}, [](const Finding&) { return true; });
-    end = std::remove_if(findings.begin(), end, [&](const Finding& finding) {
-        return is_gap_of_one(finding) && contains(present, finding.expected);
-    });
-    return static_cast<std::size_t>(end - findings.begin());
 }
 
 }  // namespace auditchain

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -7,27 +8,10 @@
 #include <string_view>
 
 #include "digest.h"
+#include "finding.h"
 #include "sha256.h"
 
 namespace auditchain {
-
-/// What verification can find; docs/reference says what each means to an auditor.
-enum class Violation : std::uint8_t {
-    content_modified,
-    link_broken,
-    entry_missing,
-    entry_duplicated,
-    head_missing,
-    tail_missing,
-    checkpoint_mismatch,
-    receipt_invalid,
-    key_mismatch,
-    incarnation_changed,
-    guard_disabled,
-};
-
-/// Return the kind as SQL shows it, such as "content_modified".
-const char* name(Violation violation) noexcept;
 
 /// One stored entry, as the reader found it.
 struct Entry {
@@ -39,34 +23,22 @@ struct Entry {
     std::uint64_t row;         ///< the reader's own handle, handed back in findings
 };
 
-/// One violation, at positions first..last of its chain.
-struct Finding {
-    Violation kind{};
-    std::int64_t first = 0;
-    std::int64_t last = 0;
-    std::uint64_t row = 0;  ///< Entry::row of the entry found or, for a gap, of the entry behind it
-    bool has_row = false;   ///< false for a gap
-
-    // For explain(), of the entry found or, for a gap, of the entry behind it:
-    bool content_intact = false;  ///< its checksum covers its previous checksum and payload
-    Digest own;                   ///< its stored checksum
-    Digest expected;              ///< its stored previous checksum: what it expects to follow
-
-    std::int64_t chain = 0;  ///< the reader's own number of the chain; left to the reader
-};
-
 /// The most findings one call of ChainWalk returns.
-inline constexpr std::size_t kMaxFindings = 2;
+inline constexpr std::size_t kMaxFindings = 4;
 
 /// Classifies the entries of one chain after another, each read in position order.
 ///
 /// One cause gives one violation: an edited entry is found where it stands and not again at its
-/// follower, a gap is one finding, and so is a run of foreign entries, or two runs swapped.
-/// Of several rows at one position one is the representative, which the walk goes on from: the
-/// first that is fine, or else the first. Every other is one entry_duplicated.
+/// follower, a gap is one finding, and so is a run of foreign entries, or two runs swapped. What
+/// takes more than one look at the chain, and entries that went from one chain to another, is left
+/// to explain().
 ///
-/// Memory is constant. Findings come in position order, but for the duplicates of a position,
-/// which come before its other findings, as those wait until the position is over.
+/// Of several rows at one position one holds it; every other is one entry_duplicated. Which one
+/// does not depend on the order they are read in, unless they are the same. The next entry may
+/// name any of them, of the first kMaxRows.
+///
+/// Memory is constant. A break, a gap or a foreign key is returned when its run is over, so after
+/// other findings of the same run; explain() puts all in order.
 class ChainWalk {
   public:
     /// The hasher must outlive the walk.
@@ -77,12 +49,17 @@ class ChainWalk {
 
     /// Take the next entry, at the same or a greater position, and return how many findings have
     /// been written to out. Throws std::runtime_error if OpenSSL fails.
+    ///
+    /// An entry at a position below 1 stands nowhere: it is link_broken, and may come at any time.
     std::size_t next(const Entry& entry, Finding out[kMaxFindings]);
 
-    /// End the chain and return how many findings of its newest position were written to out.
+    /// End the chain and return how many findings of its end were written to out.
     std::size_t end_chain(Finding out[kMaxFindings]);
 
   private:
+    static constexpr std::size_t kMaxRows = 8;
+
+    /// How an entry is linked to the position before, the best first.
     enum class Link : std::uint8_t {
         chained,   ///< names its predecessor
         resumed,   ///< names the entry that a break of the chain left off at
@@ -91,43 +68,51 @@ class ChainWalk {
         broken,
     };
 
-    /// What the follower of an entry may name as its previous checksum without fault of its own.
-    struct Tail {
-        Digest stored;
-        Digest recomputed;  ///< differs if the stored checksum was edited
-        Digest twin;        ///< of another fine row at the same position
-
-        bool names(const Digest& previous) const {
-            return previous == stored || previous == recomputed || previous == twin;
-        }
-    };
-
     /// One row, judged. Default-constructed: genesis, at position 0.
     struct Row {
-        Finding finding;  ///< its kind counts only if the row is not fine
-        Tail tail;
+        Finding finding{};  ///< its kind counts only if the row is not fine
         Link link = Link::chained;
         bool fine = true;
+        bool key_matches = true;
 
-        /// How well the row represents its position.
-        int rank() const { return fine ? (link == Link::spanning ? 1 : 2) : 0; }
+        bool better_than(const Row& other) const;
+    };
+
+    /// What an entry may name as its previous checksum: that of any row of a position.
+    struct Tail {
+        std::array<Checksums, kMaxRows> rows{};
+        std::size_t count = 1;
+
+        void add(const Checksums& checksums);
+        bool names(const Digest& previous) const;
+    };
+
+    /// A position, and the rows read there so far.
+    struct Place {
+        Row holder;
+        Tail tail;
     };
 
     Row judge(const Entry& entry);
     Link link_of(const Entry& entry) const;
+    bool only_previous_was_edited(const Entry& entry);
     std::size_t end_position(Finding out[kMaxFindings]);
+    std::size_t end_run(bool resumed, Finding out[kMaxFindings]);
+    void hold(Finding finding);
     void move_anchor();
 
     Sha256* sha256_;
-    Row predecessor_;             ///< representative of the position before
-    Row representative_;          ///< of the position being read
+    Place before_;
+    Place current_;               ///< the position being read
     std::optional<Tail> anchor_;  ///< where the newest break left off, to go on from once
     bool resumed_ = false;        ///< anchor_ was gone on from, and is now where that left off
+    std::array<Finding, 2> run_;  ///< a gap, and what was found behind it, until their run is over
+    std::size_t run_count_ = 0;
 };
 
-/// Drop the findings that are consequences of others, keep the order of the rest, and return how
-/// many remain, which is at least one if there were any. Takes the findings of all chains of a
-/// log at once, since an entry may have been moved from one to another.
+/// Put the findings in the order of chains and positions, drop those that are consequences of
+/// others, and return how many remain, which is at least one if there were any. Takes the findings
+/// of all chains of a log at once, since an entry may have been moved from one to another.
 /// Throws std::bad_alloc.
 std::size_t explain(std::span<Finding> findings);
 

@@ -50,13 +50,20 @@ inline Chain make_chain(std::int64_t size, const std::string& key = "") {
 inline std::vector<Finding> walk(std::vector<Chain> chains) {
     std::vector<Finding> findings;
     Finding out[kMaxFindings];
-    const auto keep = [&](std::size_t count) { findings.insert(findings.end(), out, out + count); };
+    std::int64_t number = 0;
+    const auto keep = [&](std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            out[i].chain = number;
+            findings.push_back(out[i]);
+        }
+    };
     ChainWalk chain_walk(hasher());
     std::uint64_t handle = 0;
     for (Chain& chain : chains) {
         std::stable_sort(chain.begin(), chain.end(),
                          [](const Row& a, const Row& b) { return a.position < b.position; });
         chain_walk.begin_chain();
+        ++number;
         for (const Row& row : chain) {
             keep(chain_walk.next(
                 {row.position, row.previous, row.checksum, row.payload, row.key_matches, handle++},

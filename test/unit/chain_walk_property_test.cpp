@@ -109,7 +109,7 @@ void check_positions(const Chain& chain, const std::vector<Finding>& findings) {
         }
         ASSERT_EQ(duplicates[position], rows.size() - 1) << position;
         ASSERT_LE(others[position].size(), 1u) << position;
-        if (rows.size() == 1 && (!intact(*rows[0]) || !rows[0]->key_matches)) {
+        if (rows.size() == 1 && !intact(*rows[0])) {
             ASSERT_EQ(others[position].size(), 1u) << position;
         }
         if (position > expected) {
@@ -136,8 +136,10 @@ TEST(ChainWalkProperty, FindsSomethingExactlyIfTheChainIsNotIntact) {
 
         const auto explained = test::explained(findings);
         ASSERT_EQ(explained.empty(), findings.empty()) << round;
-        ASSERT_EQ(test::explained(explained).size(), explained.size()) << round;
         ASSERT_LE(explained.size(), findings.size()) << round;
+        auto shuffled = findings;
+        std::shuffle(shuffled.begin(), shuffled.end(), random.engine());
+        ASSERT_EQ(test::describe(test::explained(shuffled)), test::describe(explained)) << round;
     }
 }
 
@@ -149,12 +151,117 @@ TEST(ChainWalkProperty, OneEditIsOneViolation) {
         tamper(chain, random);
         std::shuffle(chain.begin(), chain.end(), random.engine());
         const auto report = test::report(chain);
-        // Two distant entries swapped are two causes.
-        ASSERT_LE(report.size(), 2u) << round << ": " << ::testing::PrintToString(report);
-        if (report.size() == 2) {
-            ASSERT_EQ(report[0].substr(0, 11), "link_broken") << round;
-            ASSERT_EQ(report[1].substr(0, 11), "link_broken") << round;
+        ASSERT_LE(report.size(), 1u) << round << ": " << ::testing::PrintToString(report);
+    }
+}
+
+/// Take entries first..last out of a chain.
+Chain cut(Chain& chain, std::size_t first, std::size_t last) {
+    Chain block(chain.begin() + first, chain.begin() + last + 1);
+    chain.erase(chain.begin() + first, chain.begin() + last + 1);
+    return block;
+}
+
+/// Put a block where it is to begin at a position, and make room for it or not.
+void put(Chain& chain, const Chain& block, std::int64_t position, bool make_room) {
+    for (Row& row : chain) {
+        row.position +=
+            make_room && row.position >= position ? static_cast<std::int64_t>(block.size()) : 0;
+    }
+    for (Row row : block) {
+        row.position = position++;
+        chain.push_back(row);
+    }
+}
+
+void close_gap(Chain& chain, const Chain& block) {
+    for (Row& row : chain) {
+        row.position -=
+            row.position > block[0].position ? static_cast<std::int64_t>(block.size()) : 0;
+    }
+}
+
+TEST(ChainWalkProperty, AMovedBlockIsOneViolation) {
+    Random random;
+    for (int round = 0; round < 20000; ++round) {
+        std::vector<Chain> chains = {test::make_chain(2 + random(12), "a"),
+                                     test::make_chain(2 + random(12), "b")};
+        Chain& from = chains[random(2)];
+        Chain& to = chains[random(2)];
+        const std::size_t first = random(from.size());
+        const std::size_t last = first + random(from.size() - first);
+        Chain block = cut(from, first, last);
+        const bool renumbered = random(2);
+        if (renumbered) {
+            close_gap(from, block);
         }
+        const auto end = static_cast<std::int64_t>(to.size());
+        if (&from != &to && random(2)) {
+            for (Row& row : block) {
+                row.key_matches = false;  // else it cannot be told which of two heads was moved
+            }
+            put(to, block, 1 + static_cast<std::int64_t>(random(to.size() + 1)), true);
+        } else {
+            const bool behind_gap = &from == &to && !renumbered;
+            put(to, block, end + 1 + (behind_gap ? static_cast<std::int64_t>(block.size()) : 0),
+                false);
+        }
+        const auto report = test::report(chains);
+        ASSERT_LE(report.size(), 1u) << round << ": " << ::testing::PrintToString(report);
+    }
+}
+
+TEST(ChainWalkProperty, ASwapIsOneViolationWhateverTheDistance) {
+    Random random;
+    for (int round = 0; round < 5000; ++round) {
+        Chain chain = test::make_chain(2 + random(30));
+        const std::size_t a = random(chain.size());
+        const std::size_t b = (a + 1 + random(chain.size() - 1)) % chain.size();
+        std::swap(chain[a].position, chain[b].position);
+        ASSERT_EQ(test::report(chain),
+                  test::Report{"link_broken@" + std::to_string(std::min(a, b) + 1)})
+            << round;
+    }
+}
+
+TEST(ChainWalkProperty, CausesFarFromEachOtherAreAllFound) {
+    Random random;
+    for (int round = 0; round < 20000; ++round) {
+        Chain chain;
+        std::size_t causes = 0;
+        const Chain whole = test::make_chain(60);
+        for (std::size_t start = 0; start < whole.size(); start += 10) {
+            Chain part(whole.begin() + start, whole.begin() + start + 10);
+            // In the middle, so that what is next to the change is as it was.
+            Row& row = part[3 + random(4)];
+            ++causes;
+            switch (random(7)) {
+                case 0:
+                    row.payload = "{}";
+                    break;
+                case 1:
+                    row.checksum.bytes[random(32)] ^= 1;
+                    break;
+                case 2:
+                    row.previous.bytes[random(32)] ^= 1;
+                    break;
+                case 3:
+                    row.payload = "{}";
+                    test::rehash(row);
+                    break;
+                case 4:
+                    part.erase(part.begin() + 3 + random(2), part.begin() + 5 + random(2));
+                    break;
+                case 5:
+                    std::swap(row.position, part[row.position % 10 < 5 ? 7 : 2].position);
+                    break;
+                default:
+                    --causes;
+            }
+            chain.insert(chain.end(), part.begin(), part.end());
+        }
+        const auto report = test::report(chain);
+        ASSERT_EQ(report.size(), causes) << round << ": " << ::testing::PrintToString(report);
     }
 }
 

@@ -88,6 +88,12 @@ TEST(ChainWalk, EditedEntries) {
         EXPECT_EQ(report(chain), Report{"content_modified" + at});
 
         chain = make_chain(5);
+        chain[i].payload = kForged;
+        chain[i].checksum.bytes[7] ^= 1;
+        EXPECT_EQ(report(chain), Report{"content_modified" + at})
+            << "its follower has lost the link";
+
+        chain = make_chain(5);
         chain[i].previous.bytes[7] ^= 1;
         rehash(chain[i]);
         EXPECT_EQ(report(chain)[0], "link_broken" + at);
@@ -162,65 +168,6 @@ TEST(ChainWalk, PositionsMayReachTheirLimit) {
                       "entry_missing@3-" + std::to_string(kNewest - 1)}));
 }
 
-TEST(ChainWalk, DuplicatesInAnyOrder) {
-    for (const bool copy_first : {false, true}) {
-        for (const std::size_t i : {0, 2, 4}) {
-            const Chain intact = make_chain(5);
-            const auto with_copy = [&](auto edit) {
-                Chain chain = intact;
-                Row copy = intact[i];
-                edit(copy);
-                chain.insert(copy_first ? chain.begin() : chain.end(), copy);
-                return report(chain);
-            };
-            const Report one{"entry_duplicated@" + std::to_string(i + 1)};
-            EXPECT_EQ(with_copy([](Row&) {}), one);
-            EXPECT_EQ(with_copy([](Row& row) { row.payload = kForged; }), one);
-            EXPECT_EQ(with_copy([](Row& row) { row.checksum.bytes[0] ^= 1; }), one);
-            EXPECT_EQ(with_copy([](Row& row) { row.previous.bytes[0] ^= 1; }), one);
-            EXPECT_EQ(with_copy([](Row& row) { row.key_matches = false; }), one);
-            EXPECT_EQ(with_copy([](Row& row) {
-                          row.payload = kForged;
-                          rehash(row);
-                      }),
-                      one);
-            EXPECT_EQ(with_copy([](Row& row) {
-                          row.previous.bytes[0] ^= 1;
-                          rehash(row);
-                      }),
-                      one);
-        }
-    }
-}
-
-TEST(ChainWalk, TheFineRowRepresentsItsPosition) {
-    Chain chain = make_chain(2);
-    Row edited = chain[1];
-    edited.payload = kForged;
-    chain = {edited, chain[0], edited, chain[1], edited};
-    const auto findings = test::walk({chain});
-    EXPECT_EQ(test::describe(findings),
-              (Report{"entry_duplicated@2", "entry_duplicated@2", "entry_duplicated@2"}));
-    for (const Finding& finding : findings) {
-        EXPECT_FALSE(finding.content_intact) << "row " << finding.row;
-    }
-}
-
-TEST(ChainWalk, OfTwoFineRowsTheFirstRepresents) {
-    Chain chain = make_chain(3);
-    chain.push_back(chain[1]);
-    const auto findings = test::walk({chain});
-    ASSERT_EQ(findings.size(), 1u);
-    EXPECT_EQ(findings[0].row, 2u);
-}
-
-TEST(ChainWalk, WithoutAFineRowTheFirstRepresents) {
-    Chain chain = make_chain(3);
-    chain[1].payload = kForged;
-    chain.push_back(chain[1]);
-    EXPECT_EQ(report(chain), (Report{"entry_duplicated@2", "content_modified@2"}));
-}
-
 TEST(ChainWalk, ForgedEntryInsertedWithRenumbering) {
     for (const bool linked : {false, true}) {
         Chain chain = make_chain(5);
@@ -283,7 +230,7 @@ TEST(ChainWalk, AGapEndsWhatABreakExplains) {
 
 TEST(ChainWalk, AnotherChainEndsWhatABreakExplains) {
     Chain broken = make_chain(3, "a");
-    append_fork(broken, Digest{});
+    append_fork(broken, make_chain(1, "lost")[0].checksum);
     Chain other = make_chain(1, "b");
     other[0].previous = broken[2].checksum;
     rehash(other[0]);
@@ -329,10 +276,38 @@ TEST(ChainWalk, PositionsBelowOneAreNotPartOfTheWalk) {
                                      "link_broken@0"}));
 }
 
-TEST(ChainWalk, EntryOfAnotherKey) {
-    Chain chain = make_chain(3);
-    chain[1].key_matches = false;
-    EXPECT_EQ(report(chain), Report{"key_mismatch@2"});
+TEST(ChainWalk, EntriesOfAnotherKey) {
+    for (const std::size_t first : {0, 1, 3}) {
+        for (const std::size_t last : {first, first + 1, std::size_t{4}}) {
+            Chain chain = make_chain(6);
+            for (std::size_t i = first; i <= last; ++i) {
+                chain[i].key_matches = false;
+            }
+            EXPECT_EQ(report(chain), Report{"key_mismatch@" + std::to_string(first + 1)});
+            if (first + 1 < last) {
+                chain[first + 1].payload = kForged;
+                EXPECT_EQ(report(chain), (Report{"key_mismatch@" + std::to_string(first + 1),
+                                                 "content_modified@" + std::to_string(first + 2)}));
+            }
+        }
+    }
+}
+
+TEST(ChainWalk, EntriesOfAnotherKeyThatDoNotFollowEachOther) {
+    Chain chain = make_chain(6);
+    chain[1].key_matches = chain[3].key_matches = false;
+    EXPECT_EQ(report(chain), (Report{"key_mismatch@2", "key_mismatch@4"}));
+}
+
+TEST(ChainWalk, AnEntryOfAnotherKeyPutInIsOne) {
+    Chain chain = make_chain(5);
+    Row forged{3, chain[1].checksum, {}, kForged, false};
+    rehash(forged);
+    for (std::size_t i = 2; i < chain.size(); ++i) {
+        ++chain[i].position;
+    }
+    chain.push_back(forged);
+    EXPECT_EQ(report(chain), Report{"key_mismatch@3"});
 }
 
 }  // namespace
