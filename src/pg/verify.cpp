@@ -46,6 +46,7 @@ struct Verifier {
     bool in_chain = false;
     ScannedChain chain = {};
     std::int64_t strays = 0;  // entries so far of a chain that is not ours
+    Finding stray = {};       // the one for all of them
     Finding* findings = nullptr;
     std::size_t finding_count = 0;
     std::int64_t total = 0;
@@ -100,20 +101,27 @@ void hold_findings(Verifier* verifier, const Finding* findings, std::size_t coun
     }
 }
 
-// Entries with a chain number that is none of this log's stand in no chain: one finding for all.
-void verify_stray_entry(Verifier* verifier, const ScannedEntry& scanned) {
-    if (verifier->strays++ > 0) {
+// Entries with a chain number that is none of this log's stand in no chain: one finding for all. If
+// they were moved from a chain in one piece, they explain where they are missing.
+void verify_stray_entry(Verifier* verifier, const Entry& entry) {
+    Finding& stray = verifier->stray;
+    if (verifier->strays++ == 0) {
+        stray = {};
+        stray.kind = Violation::key_mismatch;
+        stray.first = stray.last = entry.position;
+        stray.row = entry.row;
+        stray.has_row = true;
+        stray.content_intact = true;
+        stray.own = entry.checksum;
+        stray.expected = entry.previous;
+    } else {
         verifier->faulty++;
-        return;
+        if (stray.length != verifier->strays - 1 || entry.previous != stray.end.stored) {
+            return;
+        }
     }
-    Finding finding;
-    finding.kind = Violation::key_mismatch;
-    finding.first = finding.last = scanned.entry.position;
-    finding.row = scanned.entry.row;
-    finding.has_row = true;
-    finding.content_intact = true;
-    finding.own = scanned.entry.checksum;
-    hold_findings(verifier, &finding, 1);
+    stray.end = {entry.checksum, entry.checksum};
+    stray.length++;
 }
 
 void end_chain(Verifier* verifier) {
@@ -122,6 +130,8 @@ void end_chain(Verifier* verifier) {
         std::size_t count = 0;
         barrier([&] { count = verifier->walk.end_chain(findings); });
         hold_findings(verifier, findings, count);
+    } else if (verifier->in_chain) {
+        hold_findings(verifier, &verifier->stray, 1);
     }
     verifier->in_chain = false;
 }
@@ -143,7 +153,7 @@ void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
         begin_chain(verifier, scanned->chain_id);
     }
     if (!verifier->chain.ours) {
-        verify_stray_entry(verifier, *scanned);
+        verify_stray_entry(verifier, scanned->entry);
         return;
     }
     scanned->entry.key_matches =
@@ -155,15 +165,17 @@ void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
     hold_findings(verifier, findings, count);
 }
 
-// A row without a chain or position follows nothing.
-void verify_unchained_entry(Verifier* verifier, const ScannedEntry& scanned) {
-    Finding finding;
-    finding.kind = Violation::link_broken;
-    finding.row = scanned.entry.row;
-    finding.has_row = true;
+// A row without a chain or position stands nowhere, as one at position 0 does.
+void verify_unchained_entry(Verifier* verifier, ScannedEntry* scanned) {
     end_chain(verifier);
     verifier->chain = {};
-    hold_findings(verifier, &finding, 1);
+    scanned->entry.position = 0;
+    scanned->entry.key_matches = true;
+    scanned->entry.payload = scanned_payload(verifier->scan);
+    Finding findings[kMaxFindings];
+    std::size_t count = 0;
+    barrier([&] { count = verifier->walk.next(scanned->entry, findings); });
+    hold_findings(verifier, findings, count);
 }
 
 void verify_entries(Verifier* verifier) {
@@ -174,7 +186,7 @@ void verify_entries(Verifier* verifier) {
         if (scanned.in_chain) {
             verify_entry(verifier, &scanned);
         } else {
-            verify_unchained_entry(verifier, scanned);
+            verify_unchained_entry(verifier, &scanned);
         }
     }
     end_chain(verifier);
