@@ -168,3 +168,33 @@ CREATE FUNCTION auditchain.verify_note(note text, verifier_key text) RETURNS boo
     STRICT IMMUTABLE PARALLEL SAFE LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verify_note';
 COMMENT ON FUNCTION auditchain.verify_note(text, text) IS
     'Whether a signed note has a valid signature by this key; needs no log';
+
+CREATE FUNCTION auditchain.verify_since(
+    log                 regclass,
+    tree_size           bigint,
+    OUT intact          boolean,
+    OUT total_events    bigint,
+    OUT verified_events bigint,
+    OUT chains          integer,
+    OUT checkpoints     integer,
+    OUT violations      bigint,
+    OUT message         text
+) RETURNS record
+    STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verify_since_size';
+COMMENT ON FUNCTION auditchain.verify_since(regclass, bigint) IS
+    'Verify the entries of a log that are newer than a checkpoint, and that the log still begins with it';
+
+CREATE FUNCTION auditchain.verify_since(
+    log                 regclass,
+    checkpoint          text,
+    OUT intact          boolean,
+    OUT total_events    bigint,
+    OUT verified_events bigint,
+    OUT chains          integer,
+    OUT checkpoints     integer,
+    OUT violations      bigint,
+    OUT message         text
+) RETURNS record
+    STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verify_since_note';
+COMMENT ON FUNCTION auditchain.verify_since(regclass, text) IS
+    'Verify the entries of a log that are newer than a checkpoint, and that the log still begins with it';

@@ -48,13 +48,21 @@ SELECT l.relation AS log,
        v.verified_at,
        v.verified_by,
        v.scope AS verified_scope,
-       v.intact AS verified_intact
+       v.intact AS verified_intact,
+       i.origin,
+       s.tree_size AS sealed_entries,
+       coalesce(s.renewed_at, s.created_at) AS sealed_at,
+       CASE WHEN s.tree_size IS NULL THEN 'never' WHEN s.note IS NULL THEN 'unsigned' ELSE 'signed' END AS seal
 FROM auditchain.log AS l
 CROSS JOIN LATERAL (SELECT array_agg(chain_id) AS ids FROM auditchain.chain WHERE chain.log_id = l.log_id) AS c
 CROSS JOIN LATERAL auditchain._mapping(l.relation) AS m(mapping)
 CROSS JOIN LATERAL auditchain._newest(l.relation, c.ids, (m.mapping ->> 'timestamp')::name) AS n
 LEFT JOIN LATERAL (SELECT * FROM auditchain.verification WHERE verification.log_id = l.log_id
                    ORDER BY verified_at DESC LIMIT 1) AS v ON true
+LEFT JOIN LATERAL (SELECT origin FROM auditchain.incarnation WHERE incarnation.log_id = l.log_id
+                   ORDER BY incarnation DESC LIMIT 1) AS i ON true
+LEFT JOIN LATERAL (SELECT * FROM auditchain.checkpoint WHERE checkpoint.log_id = l.log_id
+                   ORDER BY tree_size DESC, incarnation DESC LIMIT 1) AS s ON true
 WHERE has_table_privilege(l.relation, 'SELECT');
 COMMENT ON VIEW auditchain.logs IS 'One row a log that the user may read';
 COMMENT ON COLUMN auditchain.logs.log IS 'The table';
@@ -72,6 +80,11 @@ COMMENT ON COLUMN auditchain.logs.verified_at IS 'When the last recorded verific
 COMMENT ON COLUMN auditchain.logs.verified_by IS 'Who ran it';
 COMMENT ON COLUMN auditchain.logs.verified_scope IS 'What it covered';
 COMMENT ON COLUMN auditchain.logs.verified_intact IS 'Whether it found no violation';
+COMMENT ON COLUMN auditchain.logs.origin IS 'Name of the log in its checkpoints, as long as it is not restored elsewhere';
+COMMENT ON COLUMN auditchain.logs.sealed_entries IS 'How many entries the newest checkpoint covers';
+COMMENT ON COLUMN auditchain.logs.sealed_at IS 'When that was made, or last renewed';
+COMMENT ON COLUMN auditchain.logs.seal IS
+    'Whether it is signed or unsigned, for want of a signing key; never where there is none';
 GRANT SELECT ON auditchain.logs TO PUBLIC;
 
 CREATE VIEW auditchain.verifications WITH (security_barrier) AS

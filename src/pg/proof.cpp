@@ -71,7 +71,9 @@ Digest* read_hashes(const Log& log, const OpenTree& tree, const SubtreeList& sub
     auto* hashes = static_cast<Digest*>(palloc((subtrees.size() + 1) * sizeof(Digest)));
     std::size_t count = 0;
     for (const Subtree& subtree : subtrees) {
-        hashes[count++] = read_subtree_hash(log, tree.links, subtree);
+        if (!read_subtree_hash(log, tree.links, subtree, &hashes[count++])) {
+            refuse_damaged_tree(log, "Entries or hashes that the proof would need are missing.");
+        }
     }
     return hashes;
 }

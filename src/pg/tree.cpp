@@ -22,16 +22,8 @@ std::int64_t result_bigint(std::uint64_t row, int column) {
     return DatumGetInt64(result_value(row, column, &null));
 }
 
-[[noreturn]] void refuse_damaged_tree(const Log& log, const char* detail) {
-    ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
-            errmsg("the tree of log \"%s\" is damaged", get_rel_name(log.relation)),
-            errdetail("%s", detail),
-            errhint("SELECT * FROM auditchain.violations('%s') lists all findings.",
-                    qualified_name(log.relation)));
-}
-
 // The hashes of leaves side by side, computed from their entries.
-void read_leaf_hashes(const Log& log, LinkReader* reader, const SubtreeRun& run, Digest* hashes) {
+bool read_leaf_hashes(const Log& log, LinkReader* reader, const SubtreeRun& run, Digest* hashes) {
     const char* log_id = uuid_text(log.id);
     auto next = static_cast<std::int64_t>(run.index);
     auto end = static_cast<std::int64_t>(run.index + run.count);
@@ -54,13 +46,10 @@ void read_leaf_hashes(const Log& log, LinkReader* reader, const SubtreeRun& run,
             next++;
         }
     }
-    if (next != end) {
-        refuse_damaged_tree(
-            log, psprintf("The entry that is leaf %lld is missing.", static_cast<long long>(next)));
-    }
+    return next == end;
 }
 
-void read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes) {
+bool read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes) {
     query_catalog(
         "SELECT hash FROM auditchain.tree_hash "
         "WHERE log_id = $1 AND level = $2 AND index >= $3 AND index < $4 ORDER BY index",
@@ -74,13 +63,18 @@ void read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes) {
         complete = read_digest(result_value(i, 1, &null), &hashes[i]);
     }
     SPI_freetuptable(SPI_tuptable);
-    if (!complete) {
-        refuse_damaged_tree(
-            log, psprintf("Stored hashes of subtrees at level %d are missing.", run.level));
-    }
+    return complete;
 }
 
 }  // namespace
+
+void refuse_damaged_tree(const Log& log, const char* detail) {
+    ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
+            errmsg("the tree of log \"%s\" is damaged", get_rel_name(log.relation)),
+            errdetail("%s", detail),
+            errhint("SELECT * FROM auditchain.violations('%s') lists all findings.",
+                    qualified_name(log.relation)));
+}
 
 TreeHead read_tree_head(const Log& log) {
     query_catalog(
@@ -153,19 +147,17 @@ std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t posit
     return SPI_processed == 0 ? -1 : result_bigint(0, 1);
 }
 
-Digest read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree) {
+bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree, Digest* hash) {
     SubtreeRun run = stored_below(subtree);
     auto* hashes = static_cast<Digest*>(palloc(run.count * sizeof(Digest)));
-    if (run.level == 0) {
-        read_leaf_hashes(log, reader, run, hashes);
-    } else {
-        read_stored_hashes(log, run, hashes);
+    bool complete = run.level == 0 ? read_leaf_hashes(log, reader, run, hashes)
+                                   : read_stored_hashes(log, run, hashes);
+    if (complete) {
+        Sha256& hasher = sha256();
+        barrier([&] { *hash = complete_hash(hasher, {hashes, run.count}); });
     }
-    Digest hash;
-    Sha256& hasher = sha256();
-    barrier([&] { hash = complete_hash(hasher, {hashes, run.count}); });
     pfree(hashes);
-    return hash;
+    return complete;
 }
 
 void store_subtree_hash(const Log& log, const SubtreeHash& hash) {

@@ -42,9 +42,11 @@ std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, st
 // The leaf of an entry; -1 where it is not sealed.
 std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position);
 
-// The hash of a complete subtree of the sealed tree. Errors when an entry below it, or its stored
+// The hash of a complete subtree of the sealed tree; false when an entry below it, or a stored
 // hash, is missing.
-Digest read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree);
+bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree, Digest* hash);
+
+[[noreturn]] void refuse_damaged_tree(const Log& log, const char* detail);
 
 // Stores the hash of a subtree at a stored level.
 void store_subtree_hash(const Log& log, const SubtreeHash& hash);

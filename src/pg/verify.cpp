@@ -6,6 +6,7 @@
 #include "pg/entry_scan.h"
 #include "pg/guard.h"
 #include "pg/progress.h"
+#include "pg/verify_checkpoints.h"
 #include "pg/violation_text.h"
 
 extern "C" {
@@ -54,6 +55,8 @@ struct Verifier {
     std::int32_t chains = 0;
     std::int64_t violations = 0;
     char* first = nullptr;  // the first violation, as verify() tells it
+    FaultyPlaces faulty_places = {};
+    SealedPart sealed = {};
 };
 
 ScannedChain look_up_chain(const Log& log, std::int32_t chain_id) {
@@ -72,7 +75,17 @@ void report(Verifier* verifier, const ReportedViolation& violation) {
     }
 }
 
+void report_sealed(void* state, const ReportedViolation& violation) {
+    report(static_cast<Verifier*>(state), violation);
+}
+
 void settle_findings(Verifier* verifier) {
+    // Consequences too: they explain what the checkpoints make of them.
+    for (std::size_t i = 0; i < verifier->finding_count; i++) {
+        const Finding& finding = verifier->findings[i];
+        add_faulty_place(&verifier->faulty_places,
+                         {static_cast<std::int32_t>(finding.chain), finding.first, finding.last});
+    }
     std::size_t remaining = 0;
     barrier([&] { remaining = explain({verifier->findings, verifier->finding_count}); });
     MemoryContext context =
@@ -82,6 +95,10 @@ void settle_findings(Verifier* verifier) {
         CHECK_FOR_INTERRUPTS();
         const Finding& finding = verifier->findings[i];
         verifier->faulty += finding.has_row;
+        MemoryContextSwitchTo(verifier->context);
+        add_faulty_place(&verifier->faulty_places,
+                         {static_cast<std::int32_t>(finding.chain), finding.first, finding.last});
+        MemoryContextSwitchTo(context);
         report(verifier, describe_finding(*verifier->scan, finding));
         MemoryContextReset(context);
     }
@@ -244,7 +261,25 @@ void verify_guard(Verifier* verifier) {
     }
 }
 
-// For the views logs and verifications, wherever the transaction may write.
+char* summary(const Verifier& verifier) {
+    auto total = static_cast<long long>(verifier.total);
+    if (verifier.violations == 0) {
+        const char* sealed = "";
+        if (verifier.sealed.checkpoints > 0) {
+            sealed =
+                psprintf(" %lld of them sealed by %d checkpoint%s.",
+                         static_cast<long long>(verifier.sealed.entries),
+                         verifier.sealed.checkpoints, verifier.sealed.checkpoints == 1 ? "" : "s");
+        }
+        return psprintf("All %lld audit events verified. Chain integrity intact.%s", total, sealed);
+    }
+    return psprintf("Chain integrity violated: %lld violation%s in %lld audit events. First: %s",
+                    static_cast<long long>(verifier.violations),
+                    verifier.violations == 1 ? "" : "s", total, verifier.first);
+}
+
+}  // namespace
+
 void record_verification(const Log& log, const char* scope, const Verification& result) {
     if (XactReadOnly || RecoveryInProgress() || IsInParallelMode()) {
         return;
@@ -261,18 +296,6 @@ void record_verification(const Log& log, const char* scope, const Verification& 
          {INT8OID, Int64GetDatum(result.violations)},
          text_arg(result.message)});
 }
-
-char* summary(const Verifier& verifier) {
-    auto total = static_cast<long long>(verifier.total);
-    if (verifier.violations == 0) {
-        return psprintf("All %lld audit events verified. Chain integrity intact.", total);
-    }
-    return psprintf("Chain integrity violated: %lld violation%s in %lld audit events. First: %s",
-                    static_cast<long long>(verifier.violations),
-                    verifier.violations == 1 ? "" : "s", total, verifier.first);
-}
-
-}  // namespace
 
 Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     MemoryContext caller = CurrentMemoryContext;
@@ -295,6 +318,8 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     } else {
         locate_violations(verifier, estimated);
     }
+    ViolationReceiver sealed_receiver = {report_sealed, verifier};
+    verifier->sealed = verify_checkpoints(log, &verifier->faulty_places, sealed_receiver);
     verify_guard(verifier);
     if (!pass.intact && verifier->violations == 0) {
         warn_of_index(log);
@@ -305,6 +330,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     result.total_events = verifier->total;
     result.verified_events = verifier->total - verifier->faulty;
     result.chains = verifier->chains;
+    result.checkpoints = verifier->sealed.checkpoints;
     result.violations = verifier->violations;
     result.message = MemoryContextStrdup(caller, summary(*verifier));
     AtEOXact_GUC(true, guc_level);
@@ -313,13 +339,6 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     return result;
 }
 
-}  // namespace auditchain::pg
-
-using namespace auditchain::pg;
-
-namespace {
-
-// A Verification as the row that the caller's query expects.
 Datum verification_row(FunctionCallInfo fcinfo, const Verification& result) {
     TupleDesc descriptor;
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
@@ -332,6 +351,12 @@ Datum verification_row(FunctionCallInfo fcinfo, const Verification& result) {
     bool nulls[lengthof(values)] = {};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }
+
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+namespace {
 
 void put_violation(void* state, const ReportedViolation& violation) {
     auto* result = static_cast<ReturnSetInfo*>(state);

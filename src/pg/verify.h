@@ -37,4 +37,11 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver);
 // Verifies the entry at one place, its link to the entry before it included.
 Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_t position);
 
+// What verify_log() records for the views logs and verifications, wherever the transaction may
+// write. SPI is connected.
+void record_verification(const Log& log, const char* scope, const Verification& result);
+
+// A Verification as the row that the caller's query expects.
+Datum verification_row(FunctionCallInfo fcinfo, const Verification& result);
+
 }  // namespace auditchain::pg

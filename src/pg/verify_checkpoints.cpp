@@ -1,0 +1,332 @@
+#include "pg/verify_checkpoints.h"
+
+#include "core/chain_walk.h"
+#include "core/checkpoint.h"
+#include "core/malformed.h"
+#include "core/note.h"
+#include "pg/barrier.h"
+#include "pg/chain_ends.h"
+#include "pg/entry.h"
+#include "pg/incarnation.h"
+#include "pg/key_ring.h"
+#include "pg/progress.h"
+#include "pg/tree.h"
+
+#include <openssl/crypto.h>
+
+extern "C" {
+#include <mb/pg_wchar.h>
+#include <miscadmin.h>
+#include <utils/memutils.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+constexpr std::int64_t kBatch = 1000;
+constexpr std::size_t kMaxPlaces = 100000;
+
+struct StoredCheckpoint {
+    std::int64_t size;
+    Digest root;
+    Frontier frontier;
+    bool sound;  // the frontier has this root
+};
+
+struct TreeCheck {
+    const Log* log;
+    const char* log_id;
+    FaultyPlaces* faulty;
+    const ViolationReceiver* receiver;
+    LinkReader* links;
+    Frontier frontier;           // of the log as it is
+    SealedRange range;           // that is being read
+    const char* chain;           // its name
+    MemoryContext context;       // of a batch of ranges
+    std::int64_t mismatches;     // of checkpoints in a row that nothing explains
+    ReportedViolation mismatch;  // for the first of them
+};
+
+const char* shown(const char* chain) {
+    return pg_any_to_server(chain, static_cast<int>(strlen(chain)), PG_UTF8);
+}
+
+void check_tail(void* state, const ChainEnd& end) {
+    auto* check = static_cast<TreeCheck*>(state);
+    if (end.newest >= end.sealed) {
+        return;
+    }
+    add_faulty_place(check->faulty, {end.chain_id, end.newest + 1, end.sealed});
+    auto count = static_cast<long long>(end.sealed - end.newest);
+    check->receiver->take(
+        check->receiver->state,
+        {shown(chain_name(end.key, end.lane)), end.newest + 1, name(Violation::tail_missing),
+         psprintf("%lld sealed entr%s behind position %lld %s missing", count,
+                  count == 1 ? "y" : "ies", static_cast<long long>(end.newest),
+                  count == 1 ? "is" : "are")});
+}
+
+void begin_range(TreeCheck* check, const SealedRange& range) {
+    ChainName name;
+    bool known = find_log_chain(check->log->id, range.chain_id, &name);
+    check->range = range;
+    check->chain = known ? chain_name(name.key, name.lane) : "";
+}
+
+void append_leaf(TreeCheck* check, std::int64_t position, const Digest* checksum) {
+    // What is not there has a leaf that no entry has.
+    Digest hash = {};
+    if (checksum != nullptr) {
+        hash = leaf_hash_of(check->log_id, check->chain, position, *checksum);
+    }
+    Sha256& hasher = sha256();
+    barrier([&] { check->frontier.append(hasher, hash); });
+}
+
+// Appends the leaves of a range's entries that are in the tree of `end` leaves and not yet in ours.
+void read_range(TreeCheck* check, const SealedRange& range, std::int64_t end) {
+    begin_range(check, range);
+    auto size = static_cast<std::int64_t>(check->frontier.size());
+    std::int64_t position = range.first_position + size - range.first_leaf;
+    std::int64_t last = std::min(range.last_position, position + end - size - 1);
+    begin_links(check->links, range.chain_id, position, last);
+    ChainLink link;
+    while (next_link(check->links, &link)) {
+        for (; position < link.position; position++) {
+            append_leaf(check, position, nullptr);
+        }
+        if (link.position == position) {  // else it is there twice
+            append_leaf(check, position++, &link.checksum);
+            advance_progress(progress_slot(), 1);
+        }
+    }
+    for (; position <= last; position++) {
+        append_leaf(check, position, nullptr);
+    }
+}
+
+void read_to(TreeCheck* check, std::int64_t end) {
+    while (static_cast<std::int64_t>(check->frontier.size()) < end) {
+        MemoryContext caller = MemoryContextSwitchTo(check->context);
+        auto before = static_cast<std::int64_t>(check->frontier.size());
+        for (const SealedRange& range : read_sealed_ranges(*check->log, before, end, kBatch)) {
+            read_range(check, range, end);
+        }
+        // Ranges that were tampered with: no leaf is left out silently.
+        if (static_cast<std::int64_t>(check->frontier.size()) == before) {
+            check->chain = "";
+            append_leaf(check, 0, nullptr);
+        }
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(check->context);
+    }
+}
+
+// Whether a violation is known among the leaves from `first` to before `end`.
+bool explained(TreeCheck* check, std::int64_t first, std::int64_t end) {
+    while (first < end) {
+        std::span<SealedRange> ranges = read_sealed_ranges(*check->log, first, end, kBatch);
+        for (const SealedRange& range : ranges) {
+            CHECK_FOR_INTERRUPTS();
+            std::int64_t skipped = std::max<std::int64_t>(first - range.first_leaf, 0);
+            std::int64_t from = range.first_position + skipped;
+            std::int64_t to =
+                std::min(range.last_position, range.first_position + end - range.first_leaf - 1);
+            for (std::size_t i = 0; i < check->faulty->count; i++) {
+                const FaultyPlace& place = check->faulty->places[i];
+                if (place.chain_id == range.chain_id && place.first <= to && place.last >= from) {
+                    return true;
+                }
+            }
+        }
+        if (ranges.empty() || ranges.back().end_leaf() <= first) {
+            return false;
+        }
+        first = ranges.back().end_leaf();
+    }
+    return false;
+}
+
+void end_mismatches(TreeCheck* check) {
+    if (check->mismatches == 0) {
+        return;
+    }
+    if (check->mismatches > 1) {
+        check->mismatch.detail =
+            psprintf("%s; so are %lld checkpoints behind it", check->mismatch.detail,
+                     static_cast<long long>(check->mismatches - 1));
+    }
+    check->receiver->take(check->receiver->state, check->mismatch);
+    check->mismatches = 0;
+}
+
+// One violation for all mismatches in a row: a history rewritten from some entry on changes every
+// tree from there.
+void add_mismatch(TreeCheck* check, std::int64_t first_leaf, const char* detail) {
+    if (check->mismatches++ > 0) {
+        return;
+    }
+    check->mismatch = {nullptr, 0, name(Violation::checkpoint_mismatch), detail};
+    std::span<SealedRange> ranges = read_sealed_ranges(*check->log, first_leaf, first_leaf + 1, 1);
+    ChainName chain;
+    if (!ranges.empty() && find_log_chain(check->log->id, ranges[0].chain_id, &chain)) {
+        check->mismatch.chain = shown(chain_name(chain.key, chain.lane));
+        check->mismatch.position = ranges[0].first_position + first_leaf - ranges[0].first_leaf;
+    }
+}
+
+// Each checkpoint answers for the entries since the one before, from whose tree its own goes on:
+// so several causes are told apart.
+void check_tree(TreeCheck* check, const StoredCheckpoint& checkpoint, const Frontier& before) {
+    auto first = static_cast<std::int64_t>(before.size());
+    read_to(check, checkpoint.size);
+    Digest root;
+    Sha256& hasher = sha256();
+    barrier([&] { root = check->frontier.root(hasher); });
+    if (checkpoint.sound && root == checkpoint.root) {
+        end_mismatches(check);
+    } else if (!checkpoint.sound) {
+        add_mismatch(check, first,
+                     psprintf("the checkpoint of %lld entries is not as it was made",
+                              static_cast<long long>(checkpoint.size)));
+    } else if (!explained(check, first, checkpoint.size)) {
+        add_mismatch(check, first,
+                     psprintf("the checkpoint of %lld entries is of other entries than the log has "
+                              "from here on",
+                              static_cast<long long>(checkpoint.size)));
+    }
+    if (checkpoint.sound) {
+        check->frontier = checkpoint.frontier;
+    }
+}
+
+// The checkpoints of more than `after` entries, palloc'd, at most kBatch.
+std::span<StoredCheckpoint> read_checkpoints(const Log& log, std::int64_t after) {
+    query_catalog(
+        "SELECT DISTINCT ON (tree_size) tree_size, root, frontier FROM auditchain.checkpoint "
+        "WHERE log_id = $1 AND tree_size > $2 ORDER BY tree_size, incarnation LIMIT $3",
+        {uuid_arg(log.id), {INT8OID, Int64GetDatum(after)}, {INT8OID, Int64GetDatum(kBatch)}});
+    std::uint64_t count = SPI_processed;
+    auto* checkpoints =
+        static_cast<StoredCheckpoint*>(palloc0((count + 1) * sizeof(StoredCheckpoint)));
+    Sha256& hasher = sha256();
+    for (std::uint64_t i = 0; i < count; i++) {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc descriptor = SPI_tuptable->tupdesc;
+        bool null;
+        auto* checkpoint = new (&checkpoints[i]) StoredCheckpoint{};
+        checkpoint->size = DatumGetInt64(SPI_getbinval(row, descriptor, 1, &null));
+        bool read = read_digest(SPI_getbinval(row, descriptor, 2, &null), &checkpoint->root);
+        bytea* bytes = DatumGetByteaPP(SPI_getbinval(row, descriptor, 3, &null));
+        std::string_view frontier(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+        barrier([&] {
+            try {
+                checkpoint->frontier =
+                    Frontier(static_cast<std::uint64_t>(checkpoint->size), frontier);
+                checkpoint->sound = read && checkpoint->frontier.root(hasher) == checkpoint->root;
+            } catch (const Malformed&) {
+                checkpoint->sound = false;
+            }
+        });
+    }
+    SPI_freetuptable(SPI_tuptable);
+    return {checkpoints, count};
+}
+
+void check_trees(TreeCheck* check) {
+    Frontier before;
+    for (;;) {
+        std::span<StoredCheckpoint> checkpoints =
+            read_checkpoints(*check->log, static_cast<std::int64_t>(before.size()));
+        for (const StoredCheckpoint& checkpoint : checkpoints) {
+            check_tree(check, checkpoint, before);
+            before = check->frontier;
+        }
+        if (checkpoints.empty()) {
+            break;
+        }
+        pfree(checkpoints.data());
+    }
+    end_mismatches(check);
+}
+
+// What is wrong with the newest note; nullptr: nothing.
+const char* note_fault(const Log& log, const TreeHead& head) {
+    if (head.note == nullptr) {
+        return nullptr;
+    }
+    const char* origin = newest_incarnation(log).origin;
+    Ed25519Seed seed;
+    bool have_key = signing_key(&seed);
+    const char* fault = nullptr;
+    Sha256& hasher = sha256();
+    barrier([&] {
+        try {
+            const VerifierKey key = parse_verifier_key(hasher, head.verifier_key);
+            const Note note = parse_note(head.note);
+            const Checkpoint checkpoint = parse_checkpoint(note.text);
+            if (verify_note(hasher, note, key).result != SignatureCheck::valid) {
+                fault = "its signature is not valid";
+            } else if (checkpoint.size != head.frontier.size() || checkpoint.root != head.root ||
+                       checkpoint.origin != origin || key.name != origin) {
+                fault = "its note is of another checkpoint";
+            } else if (have_key && Ed25519PrivateKey::from_seed(seed).public_key() != key.key) {
+                fault = "it is signed by another key than the server's";
+            }
+        } catch (const Malformed&) {
+            fault = "its note is none";
+        }
+        OPENSSL_cleanse(seed.data(), seed.size());
+    });
+    return fault;
+}
+
+std::int32_t count_checkpoints(const Log& log) {
+    query_catalog("SELECT count(*)::integer FROM auditchain.checkpoint WHERE log_id = $1",
+                  {uuid_arg(log.id)});
+    bool null;
+    return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+}  // namespace
+
+void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place) {
+    if (places->count == places->capacity) {
+        if (places->capacity == kMaxPlaces) {
+            return;
+        }
+        places->capacity = std::min(std::max<std::size_t>(places->capacity * 2, 64), kMaxPlaces);
+        Size size = places->capacity * sizeof(FaultyPlace);
+        places->places = static_cast<FaultyPlace*>(
+            places->places == nullptr ? palloc(size) : repalloc(places->places, size));
+    }
+    places->places[places->count++] = place;
+}
+
+SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
+                              const ViolationReceiver& receiver) {
+    TreeHead head = read_tree_head(log);
+    if (!head.exists) {
+        return {};
+    }
+    auto sealed = static_cast<std::int64_t>(head.frontier.size());
+    enter_phase("comparing checkpoints", sealed);
+    auto* check = new (palloc0(sizeof(TreeCheck))) TreeCheck{};
+    check->log = &log;
+    check->log_id = uuid_text(log.id);
+    check->faulty = faulty;
+    check->receiver = &receiver;
+    check->links = make_link_reader(log);
+    check->context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
+    read_chain_ends(log, {check_tail, check});
+    check_trees(check);
+    if (const char* fault = note_fault(log, head)) {
+        receiver.take(receiver.state, {nullptr, 0, name(Violation::checkpoint_mismatch),
+                                       psprintf("of the checkpoint of %lld entries, %s",
+                                                static_cast<long long>(sealed), fault)});
+    }
+    return {count_checkpoints(log), sealed};
+}
+
+}  // namespace auditchain::pg

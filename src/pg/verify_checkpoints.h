@@ -1,0 +1,34 @@
+// Verification of what is sealed: does the log still have the tree that its checkpoints are of?
+#pragma once
+
+#include "pg/verify.h"
+
+namespace auditchain::pg {
+
+// Where violations have been found: entries first..last of a chain.
+struct FaultyPlace {
+    std::int32_t chain_id;
+    std::int64_t first;
+    std::int64_t last;
+};
+
+// A list of them; it may be incomplete if there are very many.
+struct FaultyPlaces {
+    FaultyPlace* places;
+    std::size_t count;
+    std::size_t capacity;
+};
+void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place);
+
+struct SealedPart {
+    std::int32_t checkpoints;
+    std::int64_t entries;  // covered by the newest
+};
+
+// Reports sealed entries that are gone from the ends of chains (tail_missing) and checkpoints that
+// are not of the log as it is (checkpoint_mismatch), but for those that the faulty places explain.
+// Reads all sealed entries by the index, in the active snapshot. SPI is connected.
+SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
+                              const ViolationReceiver& receiver);
+
+}  // namespace auditchain::pg
