@@ -106,6 +106,18 @@ CALL tamper($$UPDATE events SET chain_position = 10 WHERE id = 5$$);
 SELECT * FROM auditchain.violations('events');
 ROLLBACK;
 
+-- A block moved to the end of its chain; two distant rows swapped.
+BEGIN;
+CALL tamper($$UPDATE events SET chain_position = chain_position + 7 WHERE id IN (3, 4, 5)$$);
+SELECT * FROM auditchain.violations('events');
+ROLLBACK;
+BEGIN;
+CALL tamper($$ALTER TABLE events DROP CONSTRAINT events_chain_id_chain_position_key;
+    UPDATE events SET chain_position = 10 - chain_position WHERE id IN (2, 8);
+    ALTER TABLE events ADD UNIQUE (chain_id, chain_position)$$);
+SELECT * FROM auditchain.violations('events');
+ROLLBACK;
+
 -- key_mismatch: a row moved to another key's chain, its content untouched.
 BEGIN;
 CALL tamper($$UPDATE events SET chain_position = 6, chain_id = (SELECT chain_id FROM events WHERE id = 101) WHERE id = 5$$);
@@ -123,9 +135,20 @@ CALL tamper($$UPDATE events SET chain_id = 1000000 WHERE tenant = 'b'$$);
 SELECT * FROM auditchain.violations('events');
 ROLLBACK;
 
--- A row in no chain at all.
+-- A block taken out of its chain to one that nobody began: nothing is missing besides.
+BEGIN;
+CALL tamper($$UPDATE events SET chain_id = 1000000 WHERE id IN (3, 4, 5)$$);
+SELECT * FROM auditchain.verify('events');
+SELECT * FROM auditchain.violations('events');
+ROLLBACK;
+
+-- A row in no chain at all: the newest, and one that leaves a gap.
 BEGIN;
 CALL tamper($$ALTER TABLE events ALTER chain_id DROP NOT NULL; UPDATE events SET chain_id = NULL WHERE id = 9$$);
+SELECT * FROM auditchain.violations('events');
+ROLLBACK;
+BEGIN;
+CALL tamper($$ALTER TABLE events ALTER chain_id DROP NOT NULL; UPDATE events SET chain_id = NULL WHERE id = 5$$);
 SELECT * FROM auditchain.violations('events');
 ROLLBACK;
 
