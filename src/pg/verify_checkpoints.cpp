@@ -265,7 +265,9 @@ const char* note_fault(const Log& log, const TreeHead& head) {
             const VerifierKey key = parse_verifier_key(hasher, head.verifier_key);
             const Note note = parse_note(head.note);
             const Checkpoint checkpoint = parse_checkpoint(note.text);
-            if (verify_note(hasher, note, key).result != SignatureCheck::valid) {
+            const VerifierKey clock = {key.name, SignatureType::cosignature, key.key};
+            if (verify_note(hasher, note, key).result != SignatureCheck::valid ||
+                verify_note(hasher, note, clock).result != SignatureCheck::valid) {
                 fault = "its signature is not valid";
             } else if (checkpoint.size != head.frontier.size() || checkpoint.root != head.root ||
                        checkpoint.origin != origin || key.name != origin) {
