@@ -36,6 +36,15 @@ const char* name(Violation violation) noexcept {
     return "unknown";
 }
 
+bool extend_run(Finding& run, const Finding& next) noexcept {
+    const bool one = run.kind == Violation::receipt_invalid && next.kind == run.kind &&
+                     next.chain == run.chain && next.first == run.last + 1;
+    if (one) {
+        run.last = next.last;
+    }
+    return one;
+}
+
 /// Fine before not fine, in place before out of place. The checksums make it no matter of luck.
 bool ChainWalk::Row::better_than(const Row& other) const {
     const auto order = [](const Row& row) {
@@ -60,6 +69,7 @@ void ChainWalk::begin_chain() {
     before_ = Place{};
     current_ = Place{};
     anchor_.reset();
+    displaced_ = false;
     run_count_ = 0;
 }
 
@@ -108,13 +118,21 @@ ChainWalk::Row ChainWalk::judge(const Entry& entry) {
                         .length = 1},
             .link = link_of(entry),
             .fine = false,
-            .key_matches = entry.key_matches};
+            .key_matches = entry.key_matches,
+            .receipt = entry.receipt};
     Finding& finding = row.finding;
     const Row& predecessor = before_.holder;
     finding.before = predecessor.finding.end;
     if (finding.content_intact) {
-        row.fine = row.link != Link::broken && entry.key_matches;
-        finding.kind = entry.key_matches ? Violation::link_broken : Violation::key_mismatch;
+        if (row.link == Link::broken && entry.receipt == ReceiptState::valid &&
+            predecessor.receipt == ReceiptState::invalid && entry.key_matches) {
+            row.link = Link::vouched;
+        }
+        row.fine =
+            row.link != Link::broken && entry.key_matches && entry.receipt != ReceiptState::invalid;
+        finding.kind = !entry.key_matches         ? Violation::key_mismatch
+                       : row.link == Link::broken ? Violation::link_broken
+                                                  : Violation::receipt_invalid;
         finding.explainable = entry.key_matches;
         finding.behind_modified =
             !predecessor.fine && predecessor.finding.kind == Violation::content_modified;
@@ -176,6 +194,15 @@ std::size_t ChainWalk::end_run(bool resumed, Finding out[kMaxFindings]) {
     return std::exchange(run_count_, 0);
 }
 
+/// A run that was moved has receipts of the places where it was.
+void ChainWalk::note_displacement(bool goes_on) {
+    const Row& holder = current_.holder;
+    const bool moved = goes_on ? displaced_
+                               : holder.link == Link::broken || holder.link == Link::resumed ||
+                                     !holder.key_matches;
+    displaced_ = moved && holder.receipt == ReceiptState::invalid;
+}
+
 /// Report the gap before the position just read and its holder, and go on from there.
 std::size_t ChainWalk::end_position(Finding out[kMaxFindings]) {
     std::size_t count = 0;
@@ -199,7 +226,13 @@ std::size_t ChainWalk::end_position(Finding out[kMaxFindings]) {
         gap.behind_modified = false;
         hold(gap);
     }
-    if (!holder.fine && !holder.finding.content_intact) {
+    note_displacement(goes_on);
+    if (holder.only_receipt_is_wrong()) {
+        if (!displaced_) {
+            out[count] = holder.finding;
+            out[count++].length = 0;
+        }
+    } else if (!holder.fine && !holder.finding.content_intact) {
         out[count++] = holder.finding;
     } else if (!holder.fine && !goes_on) {
         hold(holder.finding);

@@ -13,6 +13,13 @@
 
 namespace auditchain {
 
+/// What the reader knows of an entry's receipt.
+enum class ReceiptState : std::uint8_t {
+    unchecked,  ///< nothing: the log has none, or there is no key to check it with
+    valid,
+    invalid,
+};
+
 /// One stored entry, as the reader found it.
 struct Entry {
     std::int64_t position;
@@ -21,6 +28,7 @@ struct Entry {
     std::string_view payload;  ///< serialised anew from the row; need not outlive the call
     bool key_matches;          ///< the row's key is that of its chain
     std::uint64_t row;         ///< the reader's own handle, handed back in findings
+    ReceiptState receipt = ReceiptState::unchecked;
 };
 
 /// The most findings one call of ChainWalk returns.
@@ -36,6 +44,10 @@ inline constexpr std::size_t kMaxFindings = 4;
 /// Of several rows at one position one holds it; every other is one entry_duplicated. Which one
 /// does not depend on the order they are read in, unless they are the same. The next entry may
 /// name any of them, of the first kMaxRows.
+///
+/// An entry is receipt_invalid only if nothing else is wrong with it, nor is it part of a run that
+/// stands where it does not belong: receipts are of their places. The entry behind it, if its own
+/// receipt is valid, is not to blame for naming another predecessor.
 ///
 /// Memory is constant. A break, a gap or a foreign key is returned when its run is over, so after
 /// other findings of the same run; explain() puts all in order.
@@ -62,6 +74,7 @@ class ChainWalk {
     /// How an entry is linked to the position before, the best first.
     enum class Link : std::uint8_t {
         chained,   ///< names its predecessor
+        vouched,   ///< does not, but its receipt is valid and its predecessor's is not
         resumed,   ///< names the entry that a break of the chain left off at
         unknown,   ///< its predecessor is missing
         spanning,  ///< its predecessor is missing, and it names the entry before the gap
@@ -74,7 +87,12 @@ class ChainWalk {
         Link link = Link::chained;
         bool fine = true;
         bool key_matches = true;
+        ReceiptState receipt = ReceiptState::unchecked;
 
+        /// Nothing is wrong with it but its receipt.
+        bool only_receipt_is_wrong() const {
+            return !fine && finding.kind == Violation::receipt_invalid;
+        }
         bool better_than(const Row& other) const;
     };
 
@@ -97,6 +115,7 @@ class ChainWalk {
     Link link_of(const Entry& entry) const;
     bool only_previous_was_edited(const Entry& entry);
     std::size_t end_position(Finding out[kMaxFindings]);
+    void note_displacement(bool goes_on);
     std::size_t end_run(bool resumed, Finding out[kMaxFindings]);
     void hold(Finding finding);
     void move_anchor();
@@ -105,6 +124,7 @@ class ChainWalk {
     Place before_;
     Place current_;               ///< the position being read
     std::optional<Tail> anchor_;  ///< where the newest break left off, to go on from once
+    bool displaced_ = false;      ///< the run does not belong here, hence its invalid receipts
     bool resumed_ = false;        ///< anchor_ was gone on from, and is now where that left off
     std::array<Finding, 2> run_;  ///< a gap, and what was found behind it, until their run is over
     std::size_t run_count_ = 0;

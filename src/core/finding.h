@@ -58,4 +58,9 @@ struct Finding {
     std::int64_t length = 0;       ///< of its run, in positions; 0 if it explains nothing
 };
 
+/// Make the finding part of the run before it and return true, if both are of entries side by side
+/// in one chain whose receipts are invalid, and of nothing else: a chain that was computed anew
+/// from one position on is one violation.
+bool extend_run(Finding& run, const Finding& next) noexcept;
+
 }  // namespace auditchain

@@ -19,6 +19,7 @@ struct Row {
     Digest checksum;
     std::string payload;
     bool key_matches = true;
+    ReceiptState receipt = ReceiptState::unchecked;
 };
 
 /// The rows of a chain in the order they are stored, which is what tied positions are read in.
@@ -65,9 +66,9 @@ inline std::vector<Finding> walk(std::vector<Chain> chains) {
         chain_walk.begin_chain();
         ++number;
         for (const Row& row : chain) {
-            keep(chain_walk.next(
-                {row.position, row.previous, row.checksum, row.payload, row.key_matches, handle++},
-                out));
+            keep(chain_walk.next({row.position, row.previous, row.checksum, row.payload,
+                                  row.key_matches, handle++, row.receipt},
+                                 out));
         }
         keep(chain_walk.end_chain(out));
     }
