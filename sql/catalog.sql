@@ -10,6 +10,7 @@ CREATE TABLE auditchain.log (
     name         text NOT NULL,
     chain_by     text[] NOT NULL,
     lanes        integer NOT NULL,
+    receipts     boolean NOT NULL,
     mapping      jsonb NOT NULL DEFAULT '{}',
     protected_at timestamptz NOT NULL DEFAULT now(),
     released_at  timestamptz
@@ -25,6 +26,7 @@ COMMENT ON COLUMN auditchain.log.recorded_in IS
 COMMENT ON COLUMN auditchain.log.name IS 'Name of the table when protection began';
 COMMENT ON COLUMN auditchain.log.chain_by IS 'Members of the payload that make the key of a chain';
 COMMENT ON COLUMN auditchain.log.lanes IS 'How many parallel chains a key may have';
+COMMENT ON COLUMN auditchain.log.receipts IS 'Whether entries have receipts';
 COMMENT ON COLUMN auditchain.log.mapping IS 'Columns set by auditchain.set_mapping for the fields of exported events';
 COMMENT ON COLUMN auditchain.log.protected_at IS 'When protection began';
 COMMENT ON COLUMN auditchain.log.released_at IS 'When protection ended; NULL while it lasts';

@@ -38,6 +38,7 @@ SELECT l.relation AS log,
        l.log_id,
        l.chain_by,
        l.lanes,
+       l.receipts,
        coalesce(array_length(c.ids, 1), 0) AS chains,
        n.entries,
        n.newest_entry,
@@ -69,6 +70,7 @@ COMMENT ON COLUMN auditchain.logs.log IS 'The table';
 COMMENT ON COLUMN auditchain.logs.log_id IS 'Identity of the log, kept by dump and restore';
 COMMENT ON COLUMN auditchain.logs.chain_by IS 'Members of the payload that make the key of a chain';
 COMMENT ON COLUMN auditchain.logs.lanes IS 'How many parallel chains a key may have';
+COMMENT ON COLUMN auditchain.logs.receipts IS 'Whether entries have receipts';
 COMMENT ON COLUMN auditchain.logs.chains IS 'Chains begun so far';
 COMMENT ON COLUMN auditchain.logs.entries IS 'Entries, by the positions of the newest of each chain';
 COMMENT ON COLUMN auditchain.logs.newest_entry IS 'Time of the newest entry, by the column mapped to timestamp';

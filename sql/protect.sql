@@ -4,10 +4,11 @@ CREATE FUNCTION auditchain.protect(
     log      regclass,
     chain_by name[]  DEFAULT '{}',
     lanes    integer DEFAULT 16,
-    order_by name[]  DEFAULT NULL
+    order_by name[]  DEFAULT NULL,
+    receipts boolean DEFAULT false
 ) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_protect';
-COMMENT ON FUNCTION auditchain.protect(regclass, name[], integer, name[]) IS
+COMMENT ON FUNCTION auditchain.protect(regclass, name[], integer, name[], boolean) IS
     'Put an owned, permanent table under protection; entries already there are chained first';
 
 CREATE FUNCTION auditchain.release(log regclass, reason text) RETURNS void

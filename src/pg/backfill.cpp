@@ -71,7 +71,7 @@ void chain_existing_row(const ChainMap& chains, const Log& log, Target* target, 
     const bool* nulls = target->found->tts_isnull;
     RowPlan* plan = target->plan;
     HeldChain* chain = find_chain_of(chains, log, write_chain_key(plan, found, nulls));
-    ChainRow row = next_row(*chain, write_payload(plan, found, nulls));
+    ChainRow row = next_row(log, *chain, write_payload(plan, found, nulls));
     chain->head = {row.position, row.checksum, RelationGetRelid(target->table)};
 
     TupleTableSlot* chained = ExecClearTuple(target->chained);

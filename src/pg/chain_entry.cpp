@@ -4,6 +4,7 @@
 #include "pg/entry.h"
 #include "pg/errors.h"
 #include "pg/log_cache.h"
+#include "pg/receipt.h"
 #include "pg/replicated_entry.h"
 
 extern "C" {
@@ -39,9 +40,9 @@ TriggerData* require_insert_trigger(FunctionCallInfo fcinfo) {
 }
 
 void require_unwritten(Relation relation, const RowPlan& plan, const bool* nulls) {
-    for (AttrNumber column :
-         {plan.chain_id, plan.chain_position, plan.previous_checksum, plan.checksum}) {
-        if (nulls[column - 1]) {
+    for (AttrNumber column : {plan.chain_id, plan.chain_position, plan.previous_checksum,
+                              plan.checksum, plan.receipt}) {
+        if (column == 0 || nulls[column - 1]) {
             continue;
         }
         ereport(ERROR, errcode(ERRCODE_AC_CHAIN_COLUMN_WRITTEN),
@@ -49,8 +50,9 @@ void require_unwritten(Relation relation, const RowPlan& plan, const bool* nulls
                        NameStr(TupleDescAttr(RelationGetDescr(relation), column - 1)->attname),
                        RelationGetRelationName(relation)),
                 errdetail("The INSERT gives it a value of its own."),
-                errhint("Leave chain_id, chain_position, previous_checksum and checksum out: name "
-                        "the columns that INSERT or COPY writes."));
+                errhint("Leave chain_id, chain_position, previous_checksum%s out: name "
+                        "the columns that INSERT or COPY writes.",
+                        plan.receipt != 0 ? ", checksum and receipt" : " and checksum"));
     }
 }
 
@@ -67,21 +69,29 @@ HeapTuple form_entry(const RowPlan& plan, const ChainRow& row, TupleTableSlot* s
 
 }  // namespace
 
-void require_chain_columns(const RowPlan& plan, Oid relation) {
+void require_chain_columns(const Log& log, const RowPlan& plan, Oid relation) {
     if (plan.chain_id != 0 && plan.chain_position != 0 && plan.previous_checksum != 0 &&
-        plan.checksum != 0) {
+        plan.checksum != 0 && (plan.receipt != 0 || !log.receipts)) {
         return;
     }
     ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
             errmsg("log \"%s\" has lost a column of auditchain", get_rel_name(relation)),
-            errdetail("A log has chain_id integer, chain_position bigint, previous_checksum bytea "
-                      "and checksum bytea."),
+            errdetail("A log%s has chain_id integer, chain_position bigint, previous_checksum "
+                      "bytea%s.",
+                      log.receipts ? " with receipts" : "",
+                      log.receipts ? ", checksum bytea and receipt bytea" : " and checksum bytea"),
             errhint("Rename the columns back, or restore the table from a backup."));
 }
 
-ChainRow next_row(const HeldChain& chain, std::string_view payload) {
+ChainRow next_row(const Log& log, const HeldChain& chain, std::string_view payload) {
     const Head& head = chain.head;
-    return {chain.chain_id, head.position + 1, head.checksum, checksum_of(head.checksum, payload)};
+    ChainRow row = {
+        chain.chain_id, head.position + 1, head.checksum, checksum_of(head.checksum, payload), {}};
+    if (log.receipts) {
+        std::string_view key = {chain.key.text, chain.key.length};
+        row.receipt = make_receipt(log, {key, chain.lane, row.position, row.checksum});
+    }
+    return row;
 }
 
 void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool* nulls) {
@@ -92,6 +102,10 @@ void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool
     for (AttrNumber column :
          {plan.chain_id, plan.chain_position, plan.previous_checksum, plan.checksum}) {
         nulls[column - 1] = false;
+    }
+    if (plan.receipt != 0) {
+        values[plan.receipt - 1] = digest_datum(row.receipt);
+        nulls[plan.receipt - 1] = false;
     }
 }
 
@@ -105,13 +119,14 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     CachedLog& cached = require_cached_log(RelationGetRelid(relation));
     RowPlan& plan = *cached.plan;
     require_protected(*cached.log);
-    require_chain_columns(plan, RelationGetRelid(relation));
+    require_chain_columns(*cached.log, plan, RelationGetRelid(relation));
 
     TupleTableSlot* slot = trigger->tg_trigslot;
     slot_getallattrs(slot);
     if (is_replicated_entry(plan, slot->tts_isnull)) {
-        accept_replicated_entry(*cached.log, &plan, slot, relation);
-        return PointerGetDatum(trigger->tg_trigtuple);
+        ChainRow row = accept_replicated_entry(*cached.log, &plan, slot, relation);
+        return PointerGetDatum(plan.receipt != 0 ? form_entry(plan, row, slot)
+                                                 : trigger->tg_trigtuple);
     }
     require_unwritten(relation, plan, slot->tts_isnull);
 
@@ -119,7 +134,7 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     std::string_view key = copy_chain_key(&plan, slot->tts_values, slot->tts_isnull);
     std::string_view payload = write_payload(&plan, slot->tts_values, slot->tts_isnull);
     HeldChain* chain = hold_chain(*cached.log, key, relation);
-    ChainRow row = next_row(*chain, payload);
+    ChainRow row = next_row(*cached.log, *chain, payload);
     extend_chain(chain, row.position, row.checksum, relation);
     return PointerGetDatum(form_entry(plan, row, slot));
 }

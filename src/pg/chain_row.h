@@ -12,13 +12,14 @@ struct ChainRow {
     std::int64_t position;
     Digest previous;
     Digest checksum;
+    Digest receipt;  // of a log that has receipts
 };
 
-// Errors unless the plan's table has auditchain's columns.
-void require_chain_columns(const RowPlan& plan, Oid relation);
+// Errors unless the plan's table has the log's columns of auditchain.
+void require_chain_columns(const Log& log, const RowPlan& plan, Oid relation);
 
 // The next place in the chain, for a row with this payload.
-ChainRow next_row(const HeldChain& chain, std::string_view payload);
+ChainRow next_row(const Log& log, const HeldChain& chain, std::string_view payload);
 
 // Puts the place into the row's values.
 void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool* nulls);

@@ -9,6 +9,7 @@
 #include "pg/guard.h"
 #include "pg/payload.h"
 #include "pg/progress.h"
+#include "pg/receipt.h"
 
 extern "C" {
 #include <access/parallel.h>
@@ -33,7 +34,8 @@ namespace {
 // What one process has found, and then all of them.
 struct Tally {
     std::int64_t entries;
-    bool sound;  // every entry has a place and the checksum of its content
+    bool sound;  // every entry has a place, the checksum of its content, and no invalid receipt
+    bool receipts_unchecked;
     LinkBalance balance;
 };
 static_assert(std::is_trivially_copyable_v<Tally>);
@@ -61,6 +63,26 @@ struct SharedPass {
 constexpr std::uint64_t kPassKey = 1;        // in the workers' table of contents
 constexpr std::int64_t kProgressStep = 500;  // entries between reports
 
+// Lanes of the chains met last, each in the one place that its number has: entries lie in no order,
+// and each has its receipt checked.
+struct Lanes {
+    static constexpr std::size_t kPlaces = 1024;
+    struct {
+        std::int32_t chain;
+        int lane;
+    } places[kPlaces];
+};
+
+// The lane of a chain of this log; -1 for a chain of none.
+int find_lane(Lanes* lanes, const Log& log, std::int32_t chain) {
+    auto& place = lanes->places[static_cast<std::uint32_t>(chain) % Lanes::kPlaces];
+    if (place.chain != chain) {
+        ChainName name;
+        place = {chain, find_log_chain(log.id, chain, &name) ? name.lane : -1};
+    }
+    return place.lane;
+}
+
 // The scan of one leaf by one process.
 struct LeafScan {
     const Log* log;
@@ -68,6 +90,8 @@ struct LeafScan {
     RowPlan* plan;
     TupleTableSlot* slot;
     MemoryContext row_context;
+    Lanes* lanes;
+    ReceiptCheck* receipts;
 };
 
 bool column_as_digest(const LeafScan& leaf, AttrNumber column, Digest* digest) {
@@ -75,7 +99,17 @@ bool column_as_digest(const LeafScan& leaf, AttrNumber column, Digest* digest) {
            read_digest(leaf.slot->tts_values[column - 1], digest);
 }
 
-// Whether the entry in the slot has a place and the checksum of its content.
+// The key is the entry's by its own columns: that this is its chain's, the balance shows.
+bool has_good_receipt(const LeafScan& leaf, std::int32_t chain, std::int64_t position,
+                      const Digest& checksum, std::string_view key) {
+    Digest receipt;
+    bool present = column_as_digest(leaf, leaf.plan->receipt, &receipt);
+    int lane = find_lane(leaf.lanes, *leaf.log, chain);
+    return lane >= 0 && check_receipt(leaf.receipts, {key, lane, position, checksum},
+                                      present ? &receipt : nullptr) != ReceiptState::invalid;
+}
+
+// Whether the entry in the slot has a place, the checksum of its content, and no invalid receipt.
 bool take_entry(const LeafScan& leaf, LinkBalance* balance) {
     const Datum* values = leaf.slot->tts_values;
     const bool* nulls = leaf.slot->tts_isnull;
@@ -88,9 +122,14 @@ bool take_entry(const LeafScan& leaf, LinkBalance* balance) {
         return false;
     }
     std::int32_t chain = DatumGetInt32(values[plan->chain_id - 1]);
-    balance->add_entry(chain, DatumGetInt64(values[plan->chain_position - 1]), previous, checksum);
+    std::int64_t position = DatumGetInt64(values[plan->chain_position - 1]);
+    balance->add_entry(chain, position, previous, checksum);
+    std::string_view key = write_chain_key(plan, values, nulls);
     if (!plan->key.empty()) {
-        balance->add_key(chain, write_chain_key(plan, values, nulls));
+        balance->add_key(chain, key);
+    }
+    if (plan->receipt != 0 && !has_good_receipt(leaf, chain, position, checksum, key)) {
+        return false;
     }
     return checksum_of(previous, write_payload(plan, values, nulls)) == checksum;
 }
@@ -119,7 +158,9 @@ void scan_leaf(const LeafScan& leaf, SharedPass* pass, TableScanDesc scan, Tally
 
 // One process's share of all leaves.
 void scan_leaves(const Log& log, SharedPass* pass) {
-    Tally tally = {0, true, LinkBalance(pass->secret)};
+    Tally tally = {0, true, false, LinkBalance(pass->secret)};
+    auto* lanes = static_cast<Lanes*>(palloc0(sizeof(Lanes)));  // no chain has number 0
+    ReceiptCheck receipts = begin_receipt_check(log);
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain leaf", ALLOCSET_DEFAULT_SIZES);
     MemoryContext row_context =
@@ -127,9 +168,14 @@ void scan_leaves(const Log& log, SharedPass* pass) {
     for (int i = 0; i < pass->leaf_count; i++) {
         MemoryContext caller = MemoryContextSwitchTo(context);
         Relation table = table_open(pass->leaves[i].relation, AccessShareLock);
-        LeafScan leaf = {&log, table, plan_row(log, RelationGetDescr(table)),
-                         table_slot_create(table, nullptr), row_context};
-        require_chain_columns(*leaf.plan, log.relation);
+        LeafScan leaf = {&log,
+                         table,
+                         plan_row(log, RelationGetDescr(table)),
+                         table_slot_create(table, nullptr),
+                         row_context,
+                         lanes,
+                         &receipts};
+        require_chain_columns(log, *leaf.plan, log.relation);
         TableScanDesc scan = table_beginscan_parallel(table, pass->scan_of(pass->leaves[i]));
         scan_leaf(leaf, pass, scan, &tally);
         table_endscan(scan);
@@ -141,7 +187,9 @@ void scan_leaves(const Log& log, SharedPass* pass) {
     MemoryContextDelete(row_context);
     MemoryContextDelete(context);
 
+    tally.receipts_unchecked = receipts.unchecked;
     SpinLockAcquire(&pass->mutex);
+    pass->tally.receipts_unchecked |= tally.receipts_unchecked;
     pass->tally.entries += tally.entries;
     pass->tally.sound &= tally.sound;
     pass->tally.balance.merge(tally.balance);
@@ -228,7 +276,7 @@ void init_pass(SharedPass* pass, const Log& log, const Leaves& leaves, Snapshot 
     pass->progress = progress_slot();
     pass->secret = LinkBalance::make_secret(random);
     SpinLockInit(&pass->mutex);
-    pass->tally = {0, true, LinkBalance(pass->secret)};
+    pass->tally = {0, true, false, LinkBalance(pass->secret)};
     pass->leaf_count = leaves.count;
     Size offset = MAXALIGN(offsetof(SharedPass, leaves) +
                            static_cast<Size>(leaves.count) * sizeof(SharedLeaf));
@@ -308,6 +356,7 @@ EntryPass pass_over_entries(const Log& log) {
             result.chains = adder.chains;
             result.entries = tally.entries;
             result.intact = tally.balance.balanced();
+            result.receipts_unchecked = tally.receipts_unchecked;
         }
     }
     close_leaves(leaves);

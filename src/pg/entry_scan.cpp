@@ -69,6 +69,8 @@ void read_chain_columns(const EntryScan& scan, ScannedEntry* entry) {
     }
     entry->entry.previous = read_checksum(scan, plan.previous_checksum);
     entry->entry.checksum = read_checksum(scan, plan.checksum);
+    entry->has_receipt = plan.receipt != 0 && !scan.nulls[plan.receipt - 1] &&
+                         read_digest(scan.values[plan.receipt - 1], &entry->receipt);
 }
 
 }  // namespace
@@ -116,7 +118,7 @@ EntryScan* open_entries(const Log& log, const char* condition) {
     TupleDesc descriptor = scan->portal->tupDesc;
     scan->log = &log;
     scan->plan = plan_row(log, descriptor);
-    require_chain_columns(*scan->plan, log.relation);
+    require_chain_columns(log, *scan->plan, log.relation);
     scan->values = static_cast<Datum*>(palloc(descriptor->natts * sizeof(Datum)));
     scan->nulls = static_cast<bool*>(palloc(descriptor->natts * sizeof(bool)));
     scan->row_context =

@@ -23,7 +23,9 @@ void require_readable(const Log& log);
 struct ScannedEntry {
     bool in_chain;  // false: its chain_id or chain_position is NULL
     std::int32_t chain_id;
-    Entry entry;  // payload and key_matches are left to the caller; row is a row handle
+    Entry entry;  // payload, key_matches and receipt are left to the caller; row is a row handle
+    bool has_receipt;
+    Digest receipt;
 };
 
 // A scan over entries. SPI must be connected from open_entries to close_entries.

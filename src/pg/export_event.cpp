@@ -246,7 +246,7 @@ std::span<EventColumn> find_others(const EventWriter& writer, TupleDesc descript
 EventWriter* make_event_writer(const Log& log, const Mapping& mapping, TupleDesc descriptor,
                                EventSyntax syntax) {
     RowPlan* plan = plan_row(log, descriptor);
-    require_chain_columns(*plan, log.relation);
+    require_chain_columns(log, *plan, log.relation);
     auto* writer = new (palloc(sizeof(EventWriter))) EventWriter{
         .syntax = syntax,
         .log = log.id,

@@ -136,8 +136,10 @@ const char* entry_query(const Log& log, const Mapping& mapping, const Selection&
     StringInfoData sql;
     initStringInfo(&sql);
     appendStringInfoString(&sql, "SELECT ");
-    for (const char* own : kOwnColumns) {
-        appendStringInfo(&sql, "%se.%s", own == kOwnColumns[0] ? "" : ", ", own);
+    const char* separator = "";
+    for (const char* own : own_columns(log.receipts)) {
+        appendStringInfo(&sql, "%se.%s", separator, own);
+        separator = ", ";
     }
     for (const LogColumn& column : log.columns) {
         appendStringInfo(&sql, ", e.%s", quote_identifier(NameStr(column.name)));

@@ -81,7 +81,7 @@ List* new_columns(const GuardedLog& log) {
         column->attnum = DatumGetInt16(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null));
         column->name = SPI_getvalue(rows->vals[i], rows->tupdesc, 2);
         column->taken = DatumGetBool(SPI_getbinval(rows->vals[i], rows->tupdesc, 3, &null));
-        if (!is_own_column(column->name)) {
+        if (!is_own_column(log.receipts, column->name)) {
             columns = lappend(columns, column);
         }
     }
@@ -160,7 +160,7 @@ void sync_columns(const char* command, const GuardedLog& log) {
 }
 
 void require_own_columns(const char* command, const GuardedLog& log) {
-    for (const char* own : kOwnColumns) {
+    for (const char* own : own_columns(log.receipts)) {
         if (get_attnum(log.relation, own) == InvalidAttrNumber) {
             refuse_ddl(command, log.relation,
                        psprintf("Column \"%s\" holds what auditchain knows of each entry, under "

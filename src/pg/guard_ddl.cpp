@@ -61,7 +61,7 @@ bool find_guarded_log(Oid relation, GuardedLog* log) {
     query_catalog(
         "SELECT log_id, released_at IS NOT NULL, relation_oid = relation::oid AND recorded_in = $2 "
         "AND "
-        "EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id) "
+        "EXISTS (SELECT FROM auditchain.log_column c WHERE c.log_id = l.log_id), receipts "
         "FROM auditchain.log l WHERE relation = $1",
         {{REGCLASSOID, ObjectIdGetDatum(log->relation)}, text_arg(this_database())});
     if (SPI_processed == 0) {
@@ -73,6 +73,7 @@ bool find_guarded_log(Oid relation, GuardedLog* log) {
     log->id = *DatumGetUUIDP(SPI_getbinval(row, descriptor, 1, &null));
     log->released = DatumGetBool(SPI_getbinval(row, descriptor, 2, &null));
     log->recorded = DatumGetBool(SPI_getbinval(row, descriptor, 3, &null));
+    log->receipts = DatumGetBool(SPI_getbinval(row, descriptor, 4, &null));
     return true;
 }
 

@@ -15,6 +15,7 @@ struct GuardedLog {
     Oid relation;
     pg_uuid_t id;
     bool released;
+    bool receipts;
     bool recorded;  // by the table's own column numbers; not so in a restore under way
 };
 

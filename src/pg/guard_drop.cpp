@@ -119,7 +119,7 @@ void check_dropped_column(const char* command, const Dropped& dropped) {
                 command, log.relation,
                 psprintf("Column \"%s\" is in the payload of chained entries.", dropped.column));
         }
-        if (is_own_column(dropped.column)) {
+        if (is_own_column(log.receipts, dropped.column)) {
             refuse_ddl(command, log.relation,
                        psprintf("Column \"%s\" holds what auditchain knows of each entry.",
                                 dropped.column));

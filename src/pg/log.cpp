@@ -57,9 +57,12 @@ std::span<RecordedColumn> read_recorded_columns(const pg_uuid_t& log, MemoryCont
     return {columns, SPI_processed};
 }
 
-bool is_payload_column(Form_pg_attribute column) {
+constexpr const char* kOwnColumns[] = {"chain_id", "chain_position", "previous_checksum",
+                                       "checksum", "receipt"};
+
+bool is_payload_column(const Log& log, Form_pg_attribute column) {
     return !column->attisdropped && !column->attgenerated &&
-           !is_own_column(NameStr(column->attname));
+           !is_own_column(log.receipts, NameStr(column->attname));
 }
 
 // A restored table may number its columns otherwise than the one that was recorded: there the
@@ -98,7 +101,7 @@ void match_columns(Log* log, std::span<RecordedColumn> recorded, bool restored) 
     std::size_t count = 0;
     for (int i = 0; i < descriptor->natts; i++) {
         Form_pg_attribute column = TupleDescAttr(descriptor, i);
-        if (!is_payload_column(column)) {
+        if (!is_payload_column(*log, column)) {
             continue;
         }
         const RecordedColumn* match = recorded_column(recorded, column, restored);
@@ -132,8 +135,13 @@ std::span<const std::string_view> read_chain_by(ArrayType* members) {
 
 }  // namespace
 
-bool is_own_column(const char* name) {
-    return std::any_of(std::begin(kOwnColumns), std::end(kOwnColumns),
+std::span<const char* const> own_columns(bool receipts) {
+    return {kOwnColumns, std::size(kOwnColumns) - (receipts ? 0 : 1)};
+}
+
+bool is_own_column(bool receipts, const char* name) {
+    std::span<const char* const> columns = own_columns(receipts);
+    return std::any_of(columns.begin(), columns.end(),
                        [name](const char* own) { return strcmp(own, name) == 0; });
 }
 
@@ -143,7 +151,8 @@ const Log* read_log(Oid relation) {
     SPI_connect();
     query_catalog(
         "SELECT log_id, relation_oid <> relation::oid OR recorded_in <> $2, lanes, "
-        "released_at IS NOT NULL, mapping, chain_by FROM auditchain.log WHERE relation = $1",
+        "released_at IS NOT NULL, mapping, chain_by, receipts FROM auditchain.log WHERE relation = "
+        "$1",
         {{REGCLASSOID, ObjectIdGetDatum(root)}, text_arg(this_database())});
     if (SPI_processed == 0) {
         SPI_finish();
@@ -154,11 +163,13 @@ const Log* read_log(Oid relation) {
     bool null;
     log->relation = root;
     log->id = *DatumGetUUIDP(spi_value(0, 1, &null));
+    log->id_text = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&log->id)));
     bool restored = DatumGetBool(spi_value(0, 2, &null));
     log->lanes = DatumGetInt32(spi_value(0, 3, &null));
     log->released = DatumGetBool(spi_value(0, 4, &null));
     log->mapping = DatumGetJsonbPCopy(spi_value(0, 5, &null));
     log->chain_by = read_chain_by(DatumGetArrayTypePCopy(spi_value(0, 6, &null)));
+    log->receipts = DatumGetBool(spi_value(0, 7, &null));
     MemoryContextSwitchTo(spi_context);
     std::span<RecordedColumn> recorded = read_recorded_columns(log->id, context);
     SPI_finish();

@@ -11,10 +11,9 @@ extern "C" {
 
 namespace auditchain::pg {
 
-// The columns that auditchain adds to a log.
-inline constexpr const char* kOwnColumns[] = {"chain_id", "chain_position", "previous_checksum",
-                                              "checksum"};
-bool is_own_column(const char* name);
+// The columns that auditchain adds to a log, with receipts or without.
+std::span<const char* const> own_columns(bool receipts);
+bool is_own_column(bool receipts, const char* name);
 
 struct LogColumn {
     NameData name;            // of the column now, as in every partition
@@ -25,7 +24,9 @@ struct LogColumn {
 struct Log {
     Oid relation;  // the table, or the root of its partitions
     pg_uuid_t id;
+    const char* id_text;  // as receipts name it
     int lanes;
+    bool receipts;
     bool released;
     Jsonb* mapping;                              // set_mapping's object, {} where never set
     std::span<LogColumn> columns;                // by UTF-16 order of their members

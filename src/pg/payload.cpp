@@ -103,6 +103,7 @@ RowPlan* plan_row(const Log& log, TupleDesc descriptor) {
     plan->chain_position = find_own_column(descriptor, "chain_position", INT8OID);
     plan->previous_checksum = find_own_column(descriptor, "previous_checksum", BYTEAOID);
     plan->checksum = find_own_column(descriptor, "checksum", BYTEAOID);
+    plan->receipt = log.receipts ? find_own_column(descriptor, "receipt", BYTEAOID) : 0;
     plan_columns(log, descriptor, plan);
     plan_key(log, plan);
     plan->json = make_json_writer();

@@ -24,6 +24,7 @@ struct RowPlan {
     AttrNumber chain_position;
     AttrNumber previous_checksum;
     AttrNumber checksum;
+    AttrNumber receipt;  // and 0 in a log without receipts
     JsonWriter* json;
 };
 

@@ -212,7 +212,7 @@ AUDITCHAIN_FUNCTION(auditchain_leaf) {
     // Only now: an argument of another type must not be read as a row.
     HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
     CachedLog& cached = require_cached_log(relation);
-    require_chain_columns(*cached.plan, relation);
+    require_chain_columns(*cached.log, *cached.plan, relation);
     bool nulls[3];
     std::int32_t chain_id = DatumGetInt32(GetAttributeByNum(row, cached.plan->chain_id, &nulls[0]));
     std::int64_t position =

@@ -6,6 +6,7 @@
 #include "pg/errors.h"
 #include "pg/guard.h"
 #include "pg/incarnation.h"
+#include "pg/key_ring.h"
 #include "pg/log.h"
 #include "pg/table_columns.h"
 
@@ -83,7 +84,7 @@ void require_suitable_table(Relation table) {
     }
 }
 
-void require_unprotected(Oid table) {
+void require_unprotected(Oid table, bool receipts) {
     const Log* log = read_log(table);
     if (log != nullptr && !log->released) {
         ereport(ERROR, errcode(ERRCODE_AC_ALREADY_PROTECTED),
@@ -92,11 +93,15 @@ void require_unprotected(Oid table) {
                 errhint("SELECT auditchain.release('%s', 'reason') ends protection.",
                         qualified_name(table)));
     }
-    for (const char* own : kOwnColumns) {
+    for (const char* own : own_columns(receipts)) {
         if (get_attnum(table, own) != InvalidAttrNumber) {
             refuse_table(table, psprintf("It has a column \"%s\" already.", own),
-                         "Rename the column: auditchain adds columns of its own under the names "
-                         "chain_id, chain_position, previous_checksum and checksum.");
+                         receipts ? "Rename the column: auditchain adds columns of its own under "
+                                    "the names chain_id, chain_position, previous_checksum, "
+                                    "checksum and receipt."
+                                  : "Rename the column: auditchain adds columns of its own under "
+                                    "the names chain_id, chain_position, previous_checksum and "
+                                    "checksum.");
         }
     }
 }
@@ -133,39 +138,51 @@ const char* require_order(Oid table, ArrayType* order_by) {
     return primary_key ? primary_key : kStorageOrder;
 }
 
-void add_columns(Oid table) {
+void add_columns(Oid table, bool receipts) {
     SPI_execute(psprintf("ALTER TABLE %s ADD COLUMN chain_id integer, "
                          "ADD COLUMN chain_position bigint, "
-                         "ADD COLUMN previous_checksum bytea, ADD COLUMN checksum bytea",
-                         qualified_name(table)),
+                         "ADD COLUMN previous_checksum bytea, ADD COLUMN checksum bytea%s",
+                         qualified_name(table), receipts ? ", ADD COLUMN receipt bytea" : ""),
                 false, 0);
 }
 
 // NOT NULL, and the index that finds the newest entry of a chain. Where a unique index would have
 // to contain the partition key, it is not unique: the chain's lock and verification see to that.
-void constrain_columns(Oid table) {
+void constrain_columns(Oid table, bool receipts) {
     const char* name = qualified_name(table);
     bool partitioned = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
     SPI_execute(psprintf("ALTER TABLE %s ALTER COLUMN chain_id SET NOT NULL, "
                          "ALTER COLUMN chain_position SET NOT NULL, "
                          "ALTER COLUMN previous_checksum SET NOT NULL, "
-                         "ALTER COLUMN checksum SET NOT NULL%s",
-                         name, partitioned ? "" : ", ADD UNIQUE (chain_id, chain_position)"),
+                         "ALTER COLUMN checksum SET NOT NULL%s%s",
+                         name, receipts ? ", ALTER COLUMN receipt SET NOT NULL" : "",
+                         partitioned ? "" : ", ADD UNIQUE (chain_id, chain_position)"),
                 false, 0);
     if (partitioned) {
         SPI_execute(psprintf("CREATE INDEX ON %s (chain_id, chain_position)", name), false, 0);
     }
 }
 
-void register_log(Oid table, ArrayType* chain_by, int lanes) {
+// The names of auditchain's columns as an array's text.
+const char* own_column_array(bool receipts) {
+    StringInfoData names;
+    initStringInfo(&names);
+    for (const char* own : own_columns(receipts)) {
+        appendStringInfo(&names, "%s%s", names.len > 0 ? "," : "{", own);
+    }
+    appendStringInfoChar(&names, '}');
+    return names.data;
+}
+
+void register_log(Oid table, ArrayType* chain_by, int lanes, bool receipts) {
     // A table that was released before becomes another log; the old one keeps its history.
     change_catalog(
         "UPDATE auditchain.log SET relation = NULL WHERE relation = $1 AND released_at IS NOT NULL",
         {{REGCLASSOID, ObjectIdGetDatum(table)}});
     change_catalog(
         "WITH new AS (INSERT INTO auditchain.log (relation, relation_oid, recorded_in, name, "
-        "  chain_by, lanes) "
-        "  VALUES ($1, $1::oid, $5, $1::regclass::text, $2::text[], $3) RETURNING log_id) "
+        "  chain_by, lanes, receipts) "
+        "  VALUES ($1, $1::oid, $5, $1::regclass::text, $2::text[], $3, $6) RETURNING log_id) "
         "INSERT INTO auditchain.log_column (log_id, attnum, column_name, member) "
         "SELECT new.log_id, a.attnum, a.attname, a.attname "
         "FROM new, pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped "
@@ -173,8 +190,9 @@ void register_log(Oid table, ArrayType* chain_by, int lanes) {
         {{REGCLASSOID, ObjectIdGetDatum(table)},
          {NAMEARRAYOID, PointerGetDatum(chain_by)},
          {INT4OID, Int32GetDatum(lanes)},
-         text_arg("{chain_id,chain_position,previous_checksum,checksum}"),
-         text_arg(this_database())});
+         text_arg(own_column_array(receipts)),
+         text_arg(this_database()),
+         {BOOLOID, BoolGetDatum(receipts)}});
 }
 
 void require_lanes(int lanes) {
@@ -188,7 +206,7 @@ void require_lanes(int lanes) {
 }
 
 // Locks the table and all its partitions against everybody, and checks that it can be protected.
-List* lock_suitable_table(Oid table) {
+List* lock_suitable_table(Oid table, bool receipts) {
     if (get_rel_name(table) == nullptr) {
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
                 errmsg("relation with OID %u does not exist", table));
@@ -202,7 +220,7 @@ List* lock_suitable_table(Oid table) {
     }
     require_suitable_table(relation);
     relation_close(relation, NoLock);
-    require_unprotected(table);
+    require_unprotected(table, receipts);
     List* tables = log_tables(table, AccessExclusiveLock);
     ListCell* cell;
     foreach (cell, tables) {
@@ -214,17 +232,28 @@ List* lock_suitable_table(Oid table) {
     return tables;
 }
 
+// A subscriber may get its key, and its entries, later.
+void warn_without_receipt_key(const Log& log) {
+    if (receipt_secret_count() == 0) {
+        ereport(WARNING, errcode(ERRCODE_AC_NO_KEY),
+                errmsg("log \"%s\" has receipts, and the server has no receipt key",
+                       get_rel_name(log.relation)),
+                errdetail("It takes no entries until the server has one."),
+                errhint("Set auditchain.receipt_key_file or auditchain.receipt_key_command."));
+    }
+}
+
 }  // namespace
 }  // namespace auditchain::pg
 
 using namespace auditchain::pg;
 
-// protect(log regclass, chain_by name[], lanes int, order_by name[])
+// protect(log regclass, chain_by name[], lanes int, order_by name[], receipts boolean)
 AUDITCHAIN_FUNCTION(auditchain_protect) {
-    for (int required : {0, 1, 2}) {
+    for (int required : {0, 1, 2, 4}) {
         if (PG_ARGISNULL(required)) {
             ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-                    errmsg("log, chain_by and lanes must not be NULL"),
+                    errmsg("log, chain_by, lanes and receipts must not be NULL"),
                     errhint("Leave an argument out to have its default."));
         }
     }
@@ -232,8 +261,9 @@ AUDITCHAIN_FUNCTION(auditchain_protect) {
     ArrayType* chain_by = PG_GETARG_ARRAYTYPE_P(1);
     int lanes = PG_GETARG_INT32(2);
     ArrayType* order_by = PG_ARGISNULL(3) ? nullptr : PG_GETARG_ARRAYTYPE_P(3);
+    bool receipts = PG_GETARG_BOOL(4);
 
-    List* tables = lock_suitable_table(table);
+    List* tables = lock_suitable_table(table, receipts);
     require_lanes(lanes);
     require_columns(table, chain_by, "chain_by");
 
@@ -241,20 +271,23 @@ AUDITCHAIN_FUNCTION(auditchain_protect) {
     // An owner whom FORCE ROW LEVEL SECURITY hides rows from gets an error, not half a chain.
     int guc_level = forbid_row_security();
     const char* order = require_order(table, order_by);
-    add_columns(table);
-    register_log(table, chain_by, lanes);
+    add_columns(table, receipts);
+    register_log(table, chain_by, lanes, receipts);
     const Log& log = require_log(table);
     std::int64_t chained = backfill(log, order);
-    constrain_columns(table);
+    constrain_columns(table, receipts);
     ListCell* cell;
     foreach (cell, tables) {
         install_guard(lfirst_oid(cell));
         CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
     }
     current_incarnation(log, 0);
-    record_log_event(
-        log.id, "protected",
-        psprintf("lanes %d, %lld entries already there", lanes, static_cast<long long>(chained)));
+    record_log_event(log.id, "protected",
+                     psprintf("lanes %d, %s%lld entries already there", lanes,
+                              receipts ? "receipts, " : "", static_cast<long long>(chained)));
+    if (receipts) {
+        warn_without_receipt_key(log);
+    }
     AtEOXact_GUC(true, guc_level);
     SPI_finish();
     PG_RETURN_VOID();

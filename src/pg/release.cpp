@@ -90,8 +90,9 @@ AUDITCHAIN_FUNCTION(auditchain_release) {
     SPI_execute(psprintf("ALTER TABLE %s ALTER COLUMN chain_id DROP NOT NULL, "
                          "ALTER COLUMN chain_position DROP NOT NULL, "
                          "ALTER COLUMN previous_checksum DROP NOT NULL, "
-                         "ALTER COLUMN checksum DROP NOT NULL",
-                         qualified_name(log.relation)),
+                         "ALTER COLUMN checksum DROP NOT NULL%s",
+                         qualified_name(log.relation),
+                         log.receipts ? ", ALTER COLUMN receipt DROP NOT NULL" : ""),
                 false, 0);
     SPI_finish();
     PG_RETURN_VOID();

@@ -3,6 +3,7 @@
 #include "pg/chain.h"
 #include "pg/entry.h"
 #include "pg/errors.h"
+#include "pg/receipt.h"
 
 extern "C" {
 #include <replication/logicalworker.h>
@@ -13,14 +14,7 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-struct ReplicatedEntry {
-    std::int32_t chain_id;
-    std::int64_t position;
-    Digest previous;
-    Digest checksum;
-};
-
-[[noreturn]] void refuse_entry(const Log& log, const ReplicatedEntry& entry, const char* detail) {
+[[noreturn]] void refuse_entry(const Log& log, const ChainRow& entry, const char* detail) {
     ereport(ERROR, errcode(ERRCODE_AC_BROKEN_ENTRY),
             errmsg("replicated entry of log \"%s\" is broken", get_rel_name(log.relation)),
             errdetail("chain_id %d, position %lld: %s", entry.chain_id,
@@ -30,9 +24,9 @@ struct ReplicatedEntry {
     pg_unreachable();
 }
 
-ReplicatedEntry read_entry(const Log& log, const RowPlan& plan, const TupleTableSlot& slot) {
+ChainRow read_entry(const Log& log, const RowPlan& plan, const TupleTableSlot& slot) {
     const Datum* values = slot.tts_values;
-    ReplicatedEntry entry = {};
+    ChainRow entry = {};
     entry.chain_id = DatumGetInt32(values[plan.chain_id - 1]);
     entry.position = DatumGetInt64(values[plan.chain_position - 1]);
     if (!read_digest(values[plan.previous_checksum - 1], &entry.previous) ||
@@ -52,7 +46,7 @@ int free_lane(const Log& log, std::string_view key) {
 }
 
 // The lane of the entry's chain, which is begun here with its first entry.
-int find_lane(const Log& log, const ReplicatedEntry& entry, std::string_view key) {
+int find_lane(const Log& log, const ChainRow& entry, std::string_view key) {
     ChainName name;
     if (!find_chain_name(entry.chain_id, &name)) {
         int lane = free_lane(log, key);
@@ -72,17 +66,21 @@ bool is_replicated_entry(const RowPlan& plan, const bool* nulls) {
            !nulls[plan.previous_checksum - 1] && !nulls[plan.checksum - 1];
 }
 
-void accept_replicated_entry(const Log& log, RowPlan* plan, TupleTableSlot* slot, Relation leaf) {
-    ReplicatedEntry entry = read_entry(log, *plan, *slot);
+ChainRow accept_replicated_entry(const Log& log, RowPlan* plan, TupleTableSlot* slot,
+                                 Relation leaf) {
+    ChainRow entry = read_entry(log, *plan, *slot);
     std::string_view key = copy_chain_key(plan, slot->tts_values, slot->tts_isnull);
     std::string_view payload = write_payload(plan, slot->tts_values, slot->tts_isnull);
     if (checksum_of(entry.previous, payload) != entry.checksum) {
         refuse_entry(log, entry, "its content does not match its checksum.");
     }
     int lane = find_lane(log, entry, key);
+    if (log.receipts) {
+        entry.receipt = make_receipt(log, {key, lane, entry.position, entry.checksum});
+    }
     bool first_copy = OidIsValid(MyLogicalRepWorker->relid);
     if (first_copy) {
-        return;
+        return entry;
     }
     HeldChain* chain = hold_given_chain(log, key, entry.chain_id, lane, leaf);
     if (entry.position != chain->head.position + 1 || entry.previous != chain->head.checksum) {
@@ -91,6 +89,7 @@ void accept_replicated_entry(const Log& log, RowPlan* plan, TupleTableSlot* slot
                               static_cast<long long>(chain->head.position)));
     }
     extend_chain(chain, entry.position, entry.checksum, leaf);
+    return entry;
 }
 
 }  // namespace auditchain::pg

@@ -6,6 +6,7 @@
 #include "pg/entry_scan.h"
 #include "pg/guard.h"
 #include "pg/progress.h"
+#include "pg/receipt.h"
 #include "pg/verify_checkpoints.h"
 #include "pg/violation_text.h"
 
@@ -35,6 +36,7 @@ struct ScannedChain {
     std::int32_t id;
     bool ours;             // the catalog has it as a chain of this log
     std::string_view key;  // UTF-8
+    int lane;
 };
 
 struct Verifier {
@@ -43,6 +45,7 @@ struct Verifier {
     MemoryContext context;
     MemoryContext chain_context;  // of the current chain's name
     ChainWalk walk;
+    ReceiptCheck receipts;
     EntryScan* scan = nullptr;
     bool in_chain = false;
     ScannedChain chain = {};
@@ -62,7 +65,8 @@ struct Verifier {
 ScannedChain look_up_chain(const Log& log, std::int32_t chain_id) {
     ChainName name;
     bool ours = find_log_chain(log.id, chain_id, &name);
-    return {chain_id, ours, ours ? std::string_view(name.key) : std::string_view()};
+    return ours ? ScannedChain{chain_id, true, name.key, name.lane}
+                : ScannedChain{chain_id, false, {}, 0};
 }
 
 void report(Verifier* verifier, const ReportedViolation& violation) {
@@ -94,7 +98,7 @@ void settle_findings(Verifier* verifier) {
     for (std::size_t i = 0; i < remaining; i++) {
         CHECK_FOR_INTERRUPTS();
         const Finding& finding = verifier->findings[i];
-        verifier->faulty += finding.has_row;
+        verifier->faulty += finding.has_row ? finding.last - finding.first + 1 : 0;
         MemoryContextSwitchTo(verifier->context);
         add_faulty_place(&verifier->faulty_places,
                          {static_cast<std::int32_t>(finding.chain), finding.first, finding.last});
@@ -109,9 +113,12 @@ void settle_findings(Verifier* verifier) {
 
 void hold_findings(Verifier* verifier, const Finding* findings, std::size_t count) {
     for (std::size_t i = 0; i < count; i++) {
-        Finding& held = verifier->findings[verifier->finding_count++];
-        held = findings[i];
-        held.chain = verifier->chain.id;
+        Finding finding = findings[i];
+        finding.chain = verifier->chain.id;
+        std::size_t held = verifier->finding_count;
+        if (held == 0 || !extend_run(verifier->findings[held - 1], finding)) {
+            verifier->findings[verifier->finding_count++] = finding;
+        }
     }
     if (verifier->finding_count + kMaxFindings > kMaxHeldFindings) {
         settle_findings(verifier);
@@ -175,6 +182,11 @@ void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
     }
     scanned->entry.key_matches =
         verifier->scan->plan->key.empty() || scanned_key(verifier->scan) == verifier->chain.key;
+    const ScannedChain& chain = verifier->chain;
+    scanned->entry.receipt =
+        check_receipt(&verifier->receipts,
+                      {chain.key, chain.lane, scanned->entry.position, scanned->entry.checksum},
+                      scanned->has_receipt ? &scanned->receipt : nullptr);
     scanned->entry.payload = scanned_payload(verifier->scan);
     Finding findings[kMaxFindings];
     std::size_t count = 0;
@@ -263,6 +275,7 @@ void verify_guard(Verifier* verifier) {
 
 char* summary(const Verifier& verifier) {
     auto total = static_cast<long long>(verifier.total);
+    const char* unchecked = warn_unchecked(verifier.receipts);
     if (verifier.violations == 0) {
         const char* sealed = "";
         if (verifier.sealed.checkpoints > 0) {
@@ -271,11 +284,13 @@ char* summary(const Verifier& verifier) {
                          static_cast<long long>(verifier.sealed.entries),
                          verifier.sealed.checkpoints, verifier.sealed.checkpoints == 1 ? "" : "s");
         }
-        return psprintf("All %lld audit events verified. Chain integrity intact.%s", total, sealed);
+        return psprintf("All %lld audit events verified. Chain integrity intact.%s%s", total,
+                        sealed, unchecked);
     }
-    return psprintf("Chain integrity violated: %lld violation%s in %lld audit events. First: %s",
-                    static_cast<long long>(verifier.violations),
-                    verifier.violations == 1 ? "" : "s", total, verifier.first);
+    return psprintf(
+        "Chain integrity violated: %lld violation%s in %lld audit events. First: %s%s%s",
+        static_cast<long long>(verifier.violations), verifier.violations == 1 ? "" : "s", total,
+        verifier.first, unchecked[0] == '\0' ? "" : ".", unchecked);
 }
 
 }  // namespace
@@ -308,6 +323,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
         .chain_context =
             AllocSetContextCreate(CurrentMemoryContext, "auditchain chain", ALLOCSET_SMALL_SIZES),
         .walk = ChainWalk(sha256()),
+        .receipts = begin_receipt_check(log),
     };
     std::int64_t estimated = estimated_entries(log);
     begin_progress(log.relation, "verify", "reading entries", estimated);
@@ -315,6 +331,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     if (pass.intact) {
         verifier->total = pass.entries;
         verifier->chains = pass.chains;
+        verifier->receipts.unchecked = pass.receipts_unchecked;
     } else {
         locate_violations(verifier, estimated);
     }

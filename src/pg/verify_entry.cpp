@@ -2,6 +2,7 @@
 
 #include "pg/barrier.h"
 #include "pg/entry.h"
+#include "pg/receipt.h"
 #include "pg/verify.h"
 #include "pg/violation_text.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 struct EntryCheck {
     EntryScan* scan;
+    ReceiptCheck receipts;
     std::int32_t chain_id;
     std::int64_t position;
     std::int64_t rows;  // found at the position
@@ -56,12 +58,27 @@ void walk_entries(EntryCheck* check, const ChainName& chain) {
         check->rows += scanned.entry.position == check->position;
         scanned.entry.key_matches =
             check->scan->plan->key.empty() || scanned_key(check->scan) == chain.key;
+        scanned.entry.receipt =
+            check_receipt(&check->receipts,
+                          {chain.key, chain.lane, scanned.entry.position, scanned.entry.checksum},
+                          scanned.has_receipt ? &scanned.receipt : nullptr);
         scanned.entry.payload = scanned_payload(check->scan);
         barrier([&] { count = walk.next(scanned.entry, findings); });
         take_findings(check, findings, count);
     }
     barrier([&] { count = walk.end_chain(findings); });
     take_findings(check, findings, count);
+}
+
+const char* summary(const EntryCheck& check, bool intact) {
+    const char* unchecked = warn_unchecked(check.receipts);
+    if (!intact) {
+        return psprintf("Chain integrity violated: %s%s%s", check.first,
+                        unchecked[0] == '\0' ? "" : ".", unchecked);
+    }
+    bool receipt = check.receipts.log->receipts && unchecked[0] == '\0';
+    return psprintf("Audit event verified. It follows the one before it.%s%s",
+                    receipt ? " Its receipt is valid." : "", unchecked);
 }
 
 }  // namespace
@@ -71,6 +88,7 @@ Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_
     SPI_connect();
     int guc_level = forbid_row_security();
     EntryCheck check = {};
+    check.receipts = begin_receipt_check(log);
     check.chain_id = chain_id;
     check.position = position;
     ChainName chain;
@@ -97,9 +115,7 @@ Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_
     result.verified_events = result.intact ? check.rows : 0;
     result.chains = known ? 1 : 0;
     result.violations = check.violations;
-    result.message = MemoryContextStrdup(
-        caller, result.intact ? "Audit event verified. It follows the one before it."
-                              : psprintf("Chain integrity violated: %s", check.first));
+    result.message = MemoryContextStrdup(caller, summary(check, result.intact));
     AtEOXact_GUC(true, guc_level);
     SPI_finish();
     return result;

@@ -11,6 +11,7 @@
 #include "pg/entry_scan.h"
 #include "pg/incarnation.h"
 #include "pg/progress.h"
+#include "pg/receipt.h"
 #include "pg/tree.h"
 #include "pg/verify.h"
 #include "pg/violation_text.h"
@@ -43,6 +44,8 @@ struct SinceCheck {
     std::int64_t violations;
     bool tail_missing;
     char* first;
+    ReceiptCheck receipts;
+    Finding run;  // the newest finding: entries side by side whose receipts are invalid are one
 };
 
 void report(SinceCheck* check, const ReportedViolation& violation) {
@@ -86,6 +89,10 @@ void take_findings(const ChainFindings& chain, const Finding* findings, std::siz
         }
         finding.chain = chain.chain_id;
         chain.check->faulty += finding.has_row;
+        if (extend_run(chain.check->run, finding)) {
+            continue;
+        }
+        chain.check->run = finding;
         report(chain.check, describe_finding(*chain.scan, finding));
     }
 }
@@ -107,6 +114,9 @@ void walk_new_entries(SinceCheck* check, const ChainEnd& end, std::int64_t seale
         advance_progress(progress_slot(), 1);
         scanned.entry.key_matches =
             chain.scan->plan->key.empty() || scanned_key(chain.scan) == end.key;
+        scanned.entry.receipt = check_receipt(
+            &check->receipts, {end.key, end.lane, scanned.entry.position, scanned.entry.checksum},
+            scanned.has_receipt ? &scanned.receipt : nullptr);
         scanned.entry.payload = scanned_payload(chain.scan);
         barrier([&] { count = walk.next(scanned.entry, findings); });
         take_findings(chain, findings, count);
@@ -184,6 +194,7 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
                                      MemoryContext caller) {
     SinceCheck check = {};
     check.log = &log;
+    check.receipts = begin_receipt_check(log);
     check.tree_size = kept.size;
     check.context = CurrentMemoryContext;
     check.chain_context =
@@ -207,13 +218,15 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
     result.violations = check.violations;
     const char* since =
         psprintf("since the checkpoint of %lld entries", static_cast<long long>(kept.size));
+    const char* unchecked = warn_unchecked(check.receipts);
     result.message = MemoryContextStrdup(
-        caller, result.intact
-                    ? psprintf("All %lld audit events %s verified. Chain integrity intact.",
-                               static_cast<long long>(check.entries), since)
-                    : psprintf("Chain integrity violated: %lld violation%s %s. First: %s",
-                               static_cast<long long>(check.violations),
-                               check.violations == 1 ? "" : "s", since, check.first));
+        caller,
+        result.intact
+            ? psprintf("All %lld audit events %s verified. Chain integrity intact.%s",
+                       static_cast<long long>(check.entries), since, unchecked)
+            : psprintf("Chain integrity violated: %lld violation%s %s. First: %s%s%s",
+                       static_cast<long long>(check.violations), check.violations == 1 ? "" : "s",
+                       since, check.first, unchecked[0] == '\0' ? "" : ".", unchecked));
     record_verification(log, since, result);
     return result;
 }

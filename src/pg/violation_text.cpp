@@ -46,6 +46,20 @@ const char* stray_detail(const EntryScan& scan, const Finding& finding) {
     return psprintf("entry %s is in no chain: its chain_id or chain_position is NULL", row);
 }
 
+const char* receipt_detail(const char* row, const Finding& finding) {
+    auto others = static_cast<long long>(finding.last - finding.first);
+    if (others == 0) {
+        return psprintf(
+            "entry %s has a receipt that no key of this server makes: its checksum was computed "
+            "anew without the key, or its receipt was edited",
+            row);
+    }
+    return psprintf(
+        "entry %s and the %lld behind it, up to position %lld, have receipts that no key of this "
+        "server makes: their checksums were computed anew without the key",
+        row, others, static_cast<long long>(finding.last));
+}
+
 const char* entry_detail(const EntryScan& scan, const Finding& finding) {
     const char* row = describe_row(scan, finding.row);
     switch (finding.kind) {
@@ -60,6 +74,8 @@ const char* entry_detail(const EntryScan& scan, const Finding& finding) {
             return psprintf("entry %s stands at a position that another entry holds", row);
         case Violation::key_mismatch:
             return psprintf("entry %s belongs to the chain of another key", row);
+        case Violation::receipt_invalid:
+            return receipt_detail(row, finding);
         default:
             return psprintf("entry %s", row);
     }
