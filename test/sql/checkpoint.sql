@@ -15,6 +15,8 @@ BEGIN
 END $$;
 
 CREATE TABLE events (id int PRIMARY KEY, tenant text, note text);
+CREATE VIEW events_checkpoints AS SELECT * FROM auditchain.checkpoints WHERE log = 'events'::regclass;
+CREATE VIEW events_ranges AS SELECT s.* FROM auditchain.sealed_range s JOIN auditchain.log USING (log_id) WHERE relation = 'events'::regclass;
 SELECT auditchain.protect('events', chain_by => '{tenant}', lanes => 1);
 SELECT message FROM auditchain.verify('events');
 -- Also when there is nothing.
@@ -30,13 +32,13 @@ CALL auditchain.checkpoint('events');
 INSERT INTO events SELECT i, 'a', 'note ' || i FROM generate_series(331, 340) i;
 
 SELECT log, incarnation, tree_size, length(root) AS root, note, verifier_key, renewed_at > created_at AS renewed, renewed_note
-FROM auditchain.checkpoints;
-SELECT root = sha256('') AS of_nothing FROM auditchain.checkpoints WHERE tree_size = 0;
+FROM events_checkpoints;
+SELECT root = sha256('') AS of_nothing FROM events_checkpoints WHERE tree_size = 0;
 SELECT log, day = (now() AT TIME ZONE 'UTC')::date AS today, tree_size, note, publish LIKE 'auditchain/%' AS publish
-FROM auditchain.daily_roots;
+FROM auditchain.daily_roots WHERE log = 'events'::regclass;
 SELECT c.key, s.first_leaf, s.first_position, s.last_position
-FROM auditchain.sealed_range s JOIN auditchain.chain c USING (chain_id) ORDER BY first_leaf;
-SELECT level, index FROM auditchain.tree_hash;
+FROM events_ranges s JOIN auditchain.chain c USING (chain_id) ORDER BY first_leaf;
+SELECT level, index FROM auditchain.tree_hash JOIN auditchain.log USING (log_id) WHERE relation = 'events'::regclass;
 SELECT * FROM auditchain.verify('events');
 
 -- RFC 6962, computed here: the tree of the last ten of "c" is the right edge of the newest.
@@ -55,17 +57,17 @@ BEGIN
 END $$;
 SELECT c.tree_size, c.root = subtree((
     SELECT array_agg(sha256('\x00' || convert_to(auditchain.leaf(e), 'UTF8')) ORDER BY s.first_leaf, e.chain_position)
-    FROM events e JOIN auditchain.sealed_range s
+    FROM events e JOIN events_ranges s
         ON s.chain_id = e.chain_id AND e.chain_position BETWEEN s.first_position AND s.last_position
     WHERE s.first_leaf + e.chain_position - s.first_position < c.tree_size)) AS computed
-FROM auditchain.checkpoints c WHERE tree_size > 0;
+FROM events_checkpoints c WHERE tree_size > 0;
 
 -- Consistency of each pair, and of none that is not.
 SELECT a.tree_size, b.tree_size, auditchain.verify_consistency(a.tree_size, a.root, b.tree_size, b.root,
     auditchain.consistency_proof('events', a.tree_size, b.tree_size)) AS consistent,
     auditchain.verify_consistency(a.tree_size, a.root, b.tree_size, sha256('forged'),
     auditchain.consistency_proof('events', a.tree_size, b.tree_size)) AS with_another
-FROM auditchain.checkpoints a, auditchain.checkpoints b WHERE a.tree_size <= b.tree_size ORDER BY 1, 2;
+FROM events_checkpoints a, events_checkpoints b WHERE a.tree_size <= b.tree_size ORDER BY 1, 2;
 SELECT auditchain.consistency_proof('events', 300, 400);
 SELECT auditchain.consistency_proof('events', 310, 300);
 SELECT auditchain.verify_consistency(1, '\x00', 2, '\x00', '{}');
@@ -157,11 +159,11 @@ SELECT kind, chain, "position" FROM auditchain.violations('events');
 ROLLBACK;
 -- Edited checkpoints.
 BEGIN;
-UPDATE auditchain.checkpoint SET root = sha256('forged') WHERE tree_size = 310;
+UPDATE auditchain.checkpoint SET root = sha256('forged') FROM auditchain.log WHERE log.log_id = checkpoint.log_id AND relation = 'events'::regclass AND tree_size = 310;
 SELECT kind, chain, "position", detail FROM auditchain.violations('events');
 ROLLBACK;
 BEGIN;
-UPDATE auditchain.sealed_range SET first_leaf = first_leaf + 1 WHERE first_leaf > 300;
+UPDATE auditchain.sealed_range SET first_leaf = first_leaf + 1 FROM auditchain.log WHERE log.log_id = sealed_range.log_id AND relation = 'events'::regclass AND first_leaf > 300;
 SELECT kind FROM auditchain.violations('events');
 ROLLBACK;
 
