@@ -93,8 +93,11 @@ for my $end (@ends)
 		SET synchronous_commit = on;
 		$sql;
 		ROLLBACK;
+		BEGIN;
 		$insert;
-		SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()) < 40},
+		SELECT pg_current_wal_insert_lsn() AS inserted \\gset
+		COMMIT;
+		SELECT pg_current_wal_flush_lsn() > :'inserted'::pg_lsn},
 		on_error_stop => 0);
 	is($flushed, 't', "COMMIT flushes after $name");
 }
