@@ -1,0 +1,35 @@
+// auditchain, the companion program: what is done outside of the database.
+
+#include <exception>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "commands.h"
+
+int main(int argc, char** argv) {
+    using namespace auditchain::cli;
+    CLI::App app(
+        "auditchain, the companion program of the PostgreSQL extension: keys, and a witness "
+        "that watches checkpoints from outside.",
+        "auditchain");
+    app.set_version_flag("--version", AUDITCHAIN_VERSION);
+    app.require_subcommand(1);
+    app.footer(
+        "Exit codes: 0 all is well, 1 something is not as it should be, 2 it could not be looked "
+        "at.");
+    Command chosen;
+    add_keygen(app, chosen);
+    add_witness(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? kFine : kUnusable;
+    }
+    try {
+        return chosen();
+    } catch (const std::exception& e) {
+        std::cerr << "auditchain: " << e.what() << '\n';
+        return kUnusable;
+    }
+}
