@@ -119,6 +119,7 @@ unix_socket_directories = '$PGHOST'
 port = $PGPORT
 fsync = off
 shared_preload_libraries = 'auditchain'
+auditchain.checkpoint_interval = 0 # when a checkpoint comes, and how many, is for tests to say
 END
     quietly unprivileged pg_ctl start --pgdata="$scratch/data" --log="$scratch/server.log"
 }

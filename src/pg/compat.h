@@ -10,6 +10,7 @@ extern "C" {
 #include <catalog/pg_class.h>
 #include <executor/executor.h>
 #include <utils/acl.h>
+#include <utils/wait_event.h>
 #if PG_VERSION_NUM >= 160000
 #include <varatt.h>
 #endif
@@ -40,6 +41,17 @@ inline void executor_run(QueryDesc* query, uint64 count) {
     ::ExecutorRun(query, ForwardScanDirection, count, false);
 #endif
 }
+
+// A wait event of this name; all extensions share one before 17.
+inline std::uint32_t wait_event([[maybe_unused]] const char* name) {
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+inline constexpr bool kHasTransactionTimeout = PG_VERSION_NUM >= 170000;
 
 inline bool owns_relation(Oid relation, Oid role) {
 #if PG_VERSION_NUM >= 160000

@@ -6,6 +6,7 @@
 #include "pg/log_cache.h"
 #include "pg/progress.h"
 #include "pg/settings.h"
+#include "pg/worker.h"
 
 extern "C" {
 #include <miscadmin.h>
@@ -22,5 +23,9 @@ void _PG_init(void) {
         auditchain::pg::init_head_cache();
         auditchain::pg::init_progress();
         auditchain::pg::init_key_ring();
+        // pg_upgrade must find its databases as it left them, and nobody in them.
+        if (!IsBinaryUpgrade) {
+            auditchain::pg::init_worker();
+        }
     }
 }

@@ -9,6 +9,7 @@
 #include "pg/key_ring.h"
 #include "pg/log.h"
 #include "pg/table_columns.h"
+#include "pg/worker.h"
 
 extern "C" {
 #include <access/relation.h>
@@ -288,6 +289,7 @@ AUDITCHAIN_FUNCTION(auditchain_protect) {
     if (receipts) {
         warn_without_receipt_key(log);
     }
+    seal_after_commit();
     AtEOXact_GUC(true, guc_level);
     SPI_finish();
     PG_RETURN_VOID();

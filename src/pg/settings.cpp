@@ -3,6 +3,7 @@
 #include "pg/backend.h"
 
 extern "C" {
+#include <datatype/timestamp.h>
 #include <miscadmin.h>
 #include <utils/guc.h>
 }
@@ -11,6 +12,7 @@ namespace auditchain::pg {
 
 bool pipelined_commit = true;
 int cached_heads = 10000;
+int checkpoint_interval = 60;
 char* signing_key_file = nullptr;
 char* signing_key_command = nullptr;
 char* receipt_key_file = nullptr;
@@ -27,9 +29,8 @@ void define_key_setting(const char* name, const char* what, const char* how, cha
 void define_key_settings() {
     define_key_setting("auditchain.signing_key_file",
                        "File with the key that signs checkpoints: Ed25519, PKCS#8, PEM.",
-                       "As \"openssl genpkey -algorithm ed25519\" writes it. A reload of the "
-                       "configuration is followed by auditchain.reload_keys().",
-                       &signing_key_file, 0);
+                       "As \"openssl genpkey -algorithm ed25519\" writes it.", &signing_key_file,
+                       0);
     define_key_setting("auditchain.signing_key_command",
                        "Command that writes the key that signs checkpoints.", nullptr,
                        &signing_key_command, GUC_SUPERUSER_ONLY);
@@ -58,6 +59,12 @@ void define_settings() {
             "Number of chains whose newest entry is kept in shared memory.",
             "Other chains read it from the index at each transaction's first insert.",
             &cached_heads, 10000, 16, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+        DefineCustomIntVariable(
+            "auditchain.checkpoint_interval",
+            "Time between two checkpoints of each log, made by a background worker.",
+            "A checkpoint is made also where nothing was written. 0 turns the worker off.",
+            &checkpoint_interval, 60, 0, SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
+            nullptr);
         define_key_settings();
     }
     MarkGUCPrefixReserved("auditchain");

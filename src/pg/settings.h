@@ -5,6 +5,7 @@ namespace auditchain::pg {
 
 extern bool pipelined_commit;
 extern int cached_heads;
+extern int checkpoint_interval;  // seconds; 0: no sealer
 extern char* signing_key_file;
 extern char* signing_key_command;
 extern char* receipt_key_file;

@@ -14,6 +14,7 @@ my $node = new_node('commit_settings');
 $node->append_conf(
 	'postgresql.conf', q{
 	shared_preload_libraries = 'auditchain'
+	auditchain.checkpoint_interval = 0 # no commits but the test's
 	max_prepared_transactions = 5
 	fsync = on
 	wal_level = minimal

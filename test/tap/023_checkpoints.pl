@@ -51,6 +51,7 @@ sub batch
 my $key = new_key('signing');
 my $conf = qq{
 shared_preload_libraries = 'auditchain'
+auditchain.checkpoint_interval = 0 # checkpoints come when the test says
 auditchain.signing_key_file = '$key'
 };
 my $node = new_node('primary', allows_streaming => 1, has_archiving => 0);
