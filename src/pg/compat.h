@@ -8,6 +8,7 @@
 extern "C" {
 #include <access/genam.h>
 #include <catalog/pg_class.h>
+#include <catalog/pg_database.h>
 #include <executor/executor.h>
 #include <utils/acl.h>
 #include <utils/wait_event.h>
@@ -39,6 +40,14 @@ inline void executor_run(QueryDesc* query, uint64 count) {
     ::ExecutorRun(query, ForwardScanDirection, count);
 #else
     ::ExecutorRun(query, ForwardScanDirection, count, false);
+#endif
+}
+
+inline bool owns_database(Oid database, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(DatabaseRelationId, database, role);
+#else
+    return pg_database_ownercheck(database, role);
 #endif
 }
 

@@ -1,6 +1,7 @@
 // Loading of the library.
 
 #include "pg/commit_pipeline.h"
+#include "pg/database_ddl.h"
 #include "pg/head_cache.h"
 #include "pg/key_ring.h"
 #include "pg/log_cache.h"
@@ -26,6 +27,7 @@ void _PG_init(void) {
         // pg_upgrade must find its databases as it left them, and nobody in them.
         if (!IsBinaryUpgrade) {
             auditchain::pg::init_worker();
+            auditchain::pg::init_database_ddl();
         }
     }
 }

@@ -1,5 +1,5 @@
 # The background worker seals every log of every database at its interval and at shutdown, comes back
-# whatever ends it, and stops no shutdown.
+# whatever ends it, and is in nobody's way.
 
 use strict;
 use warnings;
@@ -17,6 +17,7 @@ auditchain.checkpoint_interval = 1
 restart_after_crash = on
 max_worker_processes = 12
 max_prepared_transactions = 5
+allow_in_place_tablespaces = on
 });
 $node->start;
 
@@ -157,9 +158,48 @@ check_sealing('one', 'events', 'after the wait');
 $session->query_safe('COMMIT');
 $session->quit;
 
-# Whatever ends a worker, it comes back
+# Commands that want a database for themselves
+
+$node->safe_psql('postgres', q{CREATE TABLESPACE elsewhere LOCATION ''});
+for my $case (
+	[ 'one', 'CREATE DATABASE copy TEMPLATE one' ],
+	[ 'one', 'ALTER DATABASE one RENAME TO uno' ],
+	[ 'uno', 'ALTER DATABASE uno SET TABLESPACE elsewhere' ],
+	[ 'uno', 'ALTER DATABASE uno SET TABLESPACE pg_default' ],
+	[ 'uno', 'ALTER DATABASE uno RENAME TO one' ],
+	[ 'copy', 'DROP DATABASE copy' ])
+{
+	my ($database, $command) = @$case;
+	check_sealing($database, 'events', "before $command");
+	like(sealers($database), qr/^\d+$/, "before $command: there is a sealer");
+	my ($status, $stdout, $stderr) = $node->psql('postgres', $command);
+	is($stderr, '', "$command: nobody is in its way");
+}
+check_sealing('one', 'events', 'after all that');
+$node->safe_psql('postgres', 'BEGIN; ALTER DATABASE one RENAME TO uno; ROLLBACK');
+check_sealing('one', 'events', 'a command that was rolled back');
+$node->safe_psql('postgres', 'ALTER DATABASE two IS_TEMPLATE true; CREATE ROLE maker LOGIN CREATEDB');
+check_sealing('two', 'events', 'a template');
+my @as_maker = (extra_params => [ '-U', 'maker' ]);
+my ($status, $stdout, $stderr) = $node->psql('postgres', 'CREATE DATABASE made TEMPLATE two', @as_maker);
+is($stderr, '', 'who may copy a template can copy one with logs');
+check_sealing('made', 'events', 'a copied database');
+($status, $stdout, $stderr) = $node->psql('postgres', 'DROP DATABASE made WITH (FORCE)', @as_maker);
+is($stderr, '', 'an owner who is no superuser can drop the database');
+
+# Who may not run such a command does not stop the sealing with it
 
 my $sealer = sealers('one');
+for my $command ('DROP DATABASE one', 'ALTER DATABASE one RENAME TO uno', 'CREATE DATABASE x TEMPLATE one')
+{
+	($status, $stdout, $stderr) = $node->psql('postgres', $command, extra_params => [ '-U', 'app' ]);
+	like($stderr, qr/ERROR:  (must be owner|permission denied)/, "$command: refused");
+}
+check_sealing('one', 'events', 'after refused commands');
+is(sealers('one'), $sealer, 'the sealer has stayed');
+
+# Whatever ends a worker, it comes back
+
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($sealer)");
 check_sealing('one', 'events', 'after pg_cancel_backend()');
 is(sealers('one'), $sealer, 'the sealer goes on');
@@ -275,7 +315,7 @@ $node->append_conf('postgresql.auto.conf', 'auditchain.checkpoint_interval = 1')
 my @server = ('pg_ctl', '-w', '-D', $node->data_dir, '-l', $node->logfile);
 system_or_bail(@server, '-o', '-b', 'start');
 my @psql = ('psql', '-XAt', '-h', $node->host, '-p', $node->port, '-d', 'one');
-my ($stdout, $stderr) = run_command([ @psql, '-c', q{
+($stdout, $stderr) = run_command([ @psql, '-c', q{
 	SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'auditchain%'} ]);
 is($stdout . $stderr, '0', 'no worker in binary upgrade');
 system_or_bail(@server, '-m', 'fast', 'stop');
