@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace auditchain {
@@ -19,12 +20,20 @@ struct Digest {
 /// Characters in the hex form of a Digest.
 inline constexpr std::size_t kDigestHexSize = 2 * sizeof(Digest);
 
+/// The two lower-case hex characters of each byte.
+inline constexpr auto kHexOfByte = [] {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> hex{};
+    for (std::size_t byte = 0; byte < hex.size(); ++byte) {
+        hex[byte] = {kDigits[byte >> 4], kDigits[byte & 0x0F]};
+    }
+    return hex;
+}();
+
 /// Write n bytes as 2n lower-case hex characters to out, without a terminator.
 inline void write_hex(const std::uint8_t* bytes, std::size_t n, char* out) noexcept {
-    constexpr char kDigits[] = "0123456789abcdef";
     for (std::size_t i = 0; i < n; ++i) {
-        *out++ = kDigits[bytes[i] >> 4];
-        *out++ = kDigits[bytes[i] & 0x0F];
+        std::memcpy(out + 2 * i, kHexOfByte[bytes[i]].data(), 2);
     }
 }
 

@@ -32,21 +32,49 @@ void append_escape(Buffer& out, char c) {
     out.append(escape, size);
 }
 
-/// Return the first byte in [p, end) that needs an escape, or end.
-inline const char* find_escape(const char* p, const char* end) noexcept {
+/// Whether one of the 8 bytes of a word needs an escape.
+constexpr bool any_needs_escape(std::uint64_t word) noexcept {
     constexpr std::uint64_t kOnes = 0x0101010101010101;
     constexpr std::uint64_t kHighBits = 0x80 * kOnes;
-    const auto below = [](std::uint64_t word, std::uint64_t bound) {
-        return (word - kOnes * bound) & ~word;  // high bit set in the first byte that is below
+    const auto below = [](std::uint64_t bytes, std::uint64_t bound) {
+        return (bytes - kOnes * bound) & ~bytes;  // high bit set in the first byte that is below
     };
-    for (; end - p >= 8; p += 8) {
-        std::uint64_t word;
-        std::memcpy(&word, p, sizeof word);
-        const std::uint64_t found =
-            below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1);
-        if ((found & kHighBits) != 0) {
-            break;
+    const std::uint64_t found =
+        below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1);
+    return (found & kHighBits) != 0;
+}
+
+/// Return the bytes at p as a word.
+template <class Word>
+std::uint64_t load_word(const char* p) noexcept {
+    Word word;
+    std::memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/// Whether one of the bytes needs an escape. It looks at words, and so at some bytes twice.
+inline bool any_needs_escape(std::string_view text) noexcept {
+    const char* p = text.data();
+    const char* const end = p + text.size();
+    if (text.size() < 4) {
+        return std::any_of(p, end, needs_escape);
+    }
+    if (text.size() < 8) {
+        return any_needs_escape(load_word<std::uint32_t>(p) | load_word<std::uint32_t>(end - 4)
+                                                                  << 32);
+    }
+    for (; end - p > 8; p += 8) {
+        if (any_needs_escape(load_word<std::uint64_t>(p))) {
+            return true;
         }
+    }
+    return any_needs_escape(load_word<std::uint64_t>(end - 8));
+}
+
+/// Return the first byte in [p, end) that needs an escape, or end.
+inline const char* find_escape(const char* p, const char* end) noexcept {
+    while (end - p >= 8 && !any_needs_escape(load_word<std::uint64_t>(p))) {
+        p += 8;
     }
     return std::find_if(p, end, needs_escape);
 }
@@ -54,6 +82,15 @@ inline const char* find_escape(const char* p, const char* end) noexcept {
 /// Append a UTF-8 string as a JSON string in JCS form, runs without escapes as a whole.
 template <class Buffer>
 void append_json_string(Buffer& out, std::string_view utf8) {
+    if (!any_needs_escape(utf8)) {  // most often
+        const std::size_t begin = out.size();
+        out.resize(begin + utf8.size() + 2);
+        char* const p = out.data() + begin;
+        p[0] = '"';
+        std::copy(utf8.begin(), utf8.end(), p + 1);
+        p[utf8.size() + 1] = '"';
+        return;
+    }
     const char* run = utf8.data();
     const char* const end = run + utf8.size();
     out.append("\"", 1);
@@ -66,6 +103,13 @@ void append_json_string(Buffer& out, std::string_view utf8) {
         }
     }
     out.append("\"", 1);
+}
+
+/// Append a UTF-8 string as the key of a member, `"name":`.
+template <class Buffer>
+void append_key(Buffer& out, std::string_view utf8) {
+    append_json_string(out, utf8);
+    out.append(":", 1);
 }
 
 /// Return the next byte that a JCS-escaped text stands for, and step past it.

@@ -15,7 +15,7 @@
 namespace auditchain {
 
 /// What PayloadWriter writes to: std::string, or memory of the backend. resize() to less than
-/// the present size keeps the memory; data() is aligned for std::size_t.
+/// the present size, but to more than 0, keeps the memory; data() is aligned for std::size_t.
 template <class B>
 concept ByteBuffer = requires(B& buffer, const B& constant, const char* bytes, std::size_t n) {
     buffer.append(bytes, n);
@@ -44,7 +44,7 @@ class PayloadWriter {
     /// Empty both buffers and write to them; they must outlive the writer.
     PayloadWriter(Buffer& out, Buffer& scratch) : out_(&out), scratch_(&scratch) { reset(); }
 
-    /// Start over with the next value, keeping the buffers' memory.
+    /// Start over with the next value, keeping as much memory as the buffers keep.
     void reset() {
         out_->resize(0);
         scratch_->resize(0);
@@ -54,7 +54,8 @@ class PayloadWriter {
 
     void begin_object() { open('{', false); }
 
-    /// Close the object with its members in UTF-16 order (RFC 8785 section 3.2.3).
+    /// Close the object with its members in UTF-16 order (RFC 8785 section 3.2.3), in whatever
+    /// order they came.
     void end_object() {
         const Member* first = members();
         const Member* last = first + member_count();
@@ -67,18 +68,24 @@ class PayloadWriter {
         close('}');
     }
 
+    /// Close the object whose members came in UTF-16 order already.
+    void end_sorted_object() { close('}'); }
+
     void begin_array() { open('[', true); }
 
     void end_array() { close(']'); }
 
     /// Begin a member of the current object; its value is the next call.
     void key(std::string_view utf8) {
-        if (member_count() > 0) {
-            put(",");
-        }
-        const std::size_t begin = out_->size();
-        append_json_string(*out_, utf8);
-        put(":");
+        const std::size_t begin = begin_member();
+        append_key(*out_, utf8);
+        push(Member{begin, out_->size(), 0});
+    }
+
+    /// Begin a member by what append_key has written for it.
+    void escaped_key(std::string_view key) {
+        const std::size_t begin = begin_member();
+        put(key);
         push(Member{begin, out_->size(), 0});
     }
 
@@ -86,6 +93,14 @@ class PayloadWriter {
     void string(std::string_view utf8) {
         separate();
         append_json_string(*out_, utf8);
+    }
+
+    /// Write a string of ASCII without anything to escape.
+    void plain_string(std::string_view text) {
+        separate();
+        put("\"");
+        put(text);
+        put("\"");
     }
 
     /// Write bytes as a string of lower-case hex.
@@ -156,6 +171,14 @@ class PayloadWriter {
         if (top_.is_array && out_->data()[out_->size() - 1] != '[') {
             put(",");
         }
+    }
+
+    /// Write the comma before an object's second and later members, and return where this begins.
+    std::size_t begin_member() {
+        if (scratch_->size() > top_.members) {
+            put(",");
+        }
+        return out_->size();
     }
 
     void open(char bracket, bool is_array) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string_view>
 
 namespace auditchain {
@@ -13,6 +14,12 @@ constexpr int utf16_rank(unsigned char byte) noexcept {
 
 /// Compare two valid UTF-8 strings by UTF-16 code units (RFC 8785 section 3.2.3).
 /// Return less than, equal to or greater than zero, as memcmp does.
-int compare_utf16(std::string_view a, std::string_view b) noexcept;
+inline int compare_utf16(std::string_view a, std::string_view b) noexcept {
+    const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+    if (x == a.end() || y == b.end()) {
+        return (x != a.end()) - (y != b.end());
+    }
+    return utf16_rank(static_cast<unsigned char>(*x)) - utf16_rank(static_cast<unsigned char>(*y));
+}
 
 }  // namespace auditchain

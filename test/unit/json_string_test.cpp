@@ -43,6 +43,20 @@ TEST(FindEscape, FindsTheFirstWhereverItStands) {
     }
 }
 
+TEST(AnyNeedsEscape, SeesEveryByteOfEveryLength) {
+    for (std::size_t size = 0; size <= 40; ++size) {
+        const std::string text(size, '!');
+        ASSERT_FALSE(any_needs_escape(text)) << size;
+        for (std::size_t at = 0; at < size; ++at) {
+            for (const char c : {'\0', '\x1F', '"', '\\', '\x7F', '\xFF'}) {
+                std::string changed = text;
+                changed[at] = c;
+                ASSERT_EQ(any_needs_escape(changed), needs_escape(c)) << size << ' ' << at;
+            }
+        }
+    }
+}
+
 TEST(NextUnescaped, UndoesEveryByte) {
     for (int byte = 0; byte < 256; ++byte) {
         const char c = static_cast<char>(byte);

@@ -64,6 +64,38 @@ TEST_F(PayloadWriterTest, BracketsInStringsAreNoNewArrays) {
     EXPECT_EQ(writer_.text(), R"(["[",""])");
 }
 
+TEST_F(PayloadWriterTest, WritesWhatIsPreparedAsIs) {
+    std::string keys[2];
+    append_key(keys[0], "a\n\"");
+    append_key(keys[1], "");
+    writer_.begin_object();
+    writer_.escaped_key(keys[0]);
+    writer_.begin_array();
+    writer_.plain_string("text");
+    writer_.plain_string("");
+    writer_.end_array();
+    writer_.escaped_key(keys[1]);
+    writer_.plain_string("2026-05-09");
+    EXPECT_EQ(writer_.last_value(), R"("2026-05-09")");
+    writer_.drop_member();
+    writer_.escaped_key(keys[1]);
+    writer_.null();
+    writer_.end_object();
+    EXPECT_EQ(writer_.text(), R"({"":null,"a\n\"":["text",""]})");
+}
+
+TEST_F(PayloadWriterTest, LeavesSortedMembersWhereTheyAre) {
+    writer_.begin_object();
+    for (const char* name : {"a", "b"}) {
+        writer_.key(name);
+        writer_.begin_object();
+        writer_.end_sorted_object();
+    }
+    writer_.end_sorted_object();
+    EXPECT_EQ(writer_.text(), R"({"a":{},"b":{}})");
+    EXPECT_TRUE(scratch_.empty());
+}
+
 TEST_F(PayloadWriterTest, DropsMembers) {
     writer_.begin_object();
     writer_.key("a");
