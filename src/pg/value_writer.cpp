@@ -178,7 +178,8 @@ void write_array(JsonWriter& json, ValueWriter& writer, Datum value) {
     Datum* values;
     bool* nulls;
     int count;
-    deconstruct_array(array, writer.element->type, writer.element_length, writer.element_by_value,
+    // Of its own element type, which may be a domain where that of the writer is the base type.
+    deconstruct_array(array, ARR_ELEMTYPE(array), writer.element_length, writer.element_by_value,
                       writer.element_alignment, &values, &nulls, &count);
     const Datum* next_value = values;
     const bool* next_null = nulls;
