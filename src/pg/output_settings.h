@@ -5,11 +5,8 @@
 
 namespace auditchain::pg {
 
-enum class OutputDependence : std::uint8_t {
-    none,      // prints the same under every setting
-    settings,  // DateStyle, IntervalStyle, TimeZone, extra_float_digits, bytea_output
-    names,     // these, search_path, quote_all_identifiers and lc_monetary
-};
+// Settings that the output of a type depends on, as bits; 0: it prints the same under all.
+using OutputDependence = std::uint8_t;
 
 OutputDependence output_dependence(Oid type);
 
@@ -17,8 +14,9 @@ struct OutputSettings {
     int guc_level;  // 0: nothing had to be changed
 };
 
-// Brings the settings to the values that payloads are written under, until leave_output_settings.
-// An error in between restores them too, as it ends the (sub)transaction.
+// Brings these settings to the values that payloads are written under, until
+// leave_output_settings. An error in between restores them too, as it ends the (sub)transaction.
+// Costs next to nothing where they have these values, as in a scope of this that is open.
 OutputSettings enter_output_settings(OutputDependence dependence);
 void leave_output_settings(OutputSettings settings);
 

@@ -52,9 +52,10 @@ void plan_columns(const Log& log, TupleDesc descriptor, RowPlan* plan) {
         if (attnum == InvalidAttrNumber) {
             continue;
         }
-        columns[count++] = {attnum - 1, column.member, column.absent,
-                            make_value_writer(TupleDescAttr(descriptor, attnum - 1)->atttypid,
-                                              &plan->depends_on_types)};
+        ValueWriter* writer = make_value_writer(TupleDescAttr(descriptor, attnum - 1)->atttypid,
+                                                &plan->depends_on_types);
+        columns[count++] = {attnum - 1, column.member, column.absent, writer};
+        plan->dependence |= usual_dependence(*writer);
     }
     plan->columns = {columns, count};
 }
@@ -95,6 +96,17 @@ void write_member(JsonWriter& json, const PlannedColumn& column, Datum value, bo
     }
 }
 
+// Of the columns that are not NULL: most often of none.
+OutputDependence dependence_of_row(const RowPlan& plan, const bool* nulls) {
+    OutputDependence dependence = 0;
+    if (plan.dependence != 0) {
+        for (const PlannedColumn& column : plan.columns) {
+            dependence |= nulls[column.index] ? 0 : usual_dependence(*column.writer);
+        }
+    }
+    return dependence;
+}
+
 }  // namespace
 
 RowPlan* plan_row(const Log& log, TupleDesc descriptor) {
@@ -112,12 +124,14 @@ RowPlan* plan_row(const Log& log, TupleDesc descriptor) {
 
 std::string_view write_payload(RowPlan* plan, const Datum* values, const bool* nulls) {
     JsonWriter& json = *plan->json;
+    OutputSettings settings = enter_output_settings(dependence_of_row(*plan, nulls));
     json.reset();
     json.begin_object();
     for (const PlannedColumn& column : plan->columns) {
         write_member(json, column, values[column.index], nulls[column.index]);
     }
     json.end_object();
+    leave_output_settings(settings);
     return json.text();
 }
 

@@ -17,6 +17,7 @@ struct PlannedColumn {
 struct RowPlan {
     std::span<PlannedColumn> columns;  // by UTF-16 order of their members
     std::span<PlannedColumn> key;      // the columns of chain_by, in its order
+    OutputDependence dependence;       // of all columns: what enter_output_settings() may change
     bool depends_on_types;             // holds for composite types as they are now
     // Attribute numbers of auditchain's own columns, 0 where the descriptor lacks them or has them
     // with another type.
@@ -34,7 +35,9 @@ struct RowPlan {
 RowPlan* plan_row(const Log& log, TupleDesc descriptor);
 
 // Payload and chain key (canonical JSON array) of a row, UTF-8. Each is valid until the next call
-// with this plan. Both leave garbage in the current context.
+// with this plan. Both leave garbage in the current context. Where the output of a type depends on
+// settings, these are changed for the time of a call; a scan may keep
+// enter_output_settings(plan->dependence) open around all its rows instead.
 std::string_view write_payload(RowPlan* plan, const Datum* values, const bool* nulls);
 std::string_view write_chain_key(RowPlan* plan, const Datum* values, const bool* nulls);
 

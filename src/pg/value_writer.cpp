@@ -1,7 +1,6 @@
 #include "pg/value_writer.h"
 
 #include "core/utf16_order.h"
-#include "pg/output_settings.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -31,7 +30,8 @@ struct ValueWriter {
     Write write;
     Oid type;  // base type of a domain
     FmgrInfo output;
-    OutputDependence dependence;
+    OutputDependence dependence;  // of the output function
+    OutputDependence usual;       // usual_dependence()
     // Arrays.
     ValueWriter* element;
     std::int16_t element_length;
@@ -218,9 +218,11 @@ void prepare_composite(ValueWriter* writer) {
         if (field->attisdropped) {
             continue;
         }
-        const char* name = pstrdup(NameStr(field->attname));
-        fields[count++] = {i, to_utf8(name, static_cast<int>(strlen(name))),
-                           make_value_writer(field->atttypid, &depends_on_types)};
+        const char* text = pstrdup(NameStr(field->attname));
+        std::string_view name = to_utf8(text, static_cast<int>(strlen(text)));
+        ValueWriter* field_writer = make_value_writer(field->atttypid, &depends_on_types);
+        fields[count++] = {i, name, field_writer};
+        writer->usual |= field_writer->usual;
     }
     writer->descriptor = descriptor;
     writer->fields = {fields, count};
@@ -287,6 +289,7 @@ ValueWriter* make_value_writer(Oid type, bool* depends_on_types) {
     if (OidIsValid(element)) {
         writer->write = write_array;
         writer->element = make_value_writer(element, depends_on_types);
+        writer->usual = writer->element->usual;
         get_typlenbyvalalign(element, &writer->element_length, &writer->element_by_value,
                              &writer->element_alignment);
     } else if (get_typtype(writer->type) == TYPTYPE_COMPOSITE) {
@@ -295,12 +298,17 @@ ValueWriter* make_value_writer(Oid type, bool* depends_on_types) {
         prepare_composite(writer);
     } else {
         writer->write = write_output;
+        writer->usual = writer->dependence;
     }
     return writer;
 }
 
 void write_value(JsonWriter& json, ValueWriter& writer, Datum value) {
     writer.write(json, writer, value);
+}
+
+OutputDependence usual_dependence(const ValueWriter& writer) {
+    return writer.usual;
 }
 
 void write_text(JsonWriter& json, const char* text, int length) {

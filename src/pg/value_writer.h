@@ -1,8 +1,9 @@
 // Writes one value of any PostgreSQL type as canonical JSON: docs/format.md, "Values".
 #pragma once
 
-#include "pg/buffer.h"
 #include "core/payload_writer.h"
+#include "pg/buffer.h"
+#include "pg/output_settings.h"
 
 namespace auditchain::pg {
 
@@ -17,6 +18,10 @@ ValueWriter* make_value_writer(Oid type, bool* depends_on_types);
 
 // Writes a value, whatever the session's settings are. Leaves garbage in the current context.
 void write_value(JsonWriter& json, ValueWriter& writer, Datum value);
+
+// The settings that write_value would have to change, each time. Who opens a scope of
+// enter_output_settings() with them around several values changes them but once.
+OutputDependence usual_dependence(const ValueWriter& writer);
 
 // Write text of the server's encoding as a JSON string or key. Error where SQL_ASCII holds no
 // UTF-8.
