@@ -54,7 +54,8 @@ void plan_columns(const Log& log, TupleDesc descriptor, RowPlan* plan) {
         }
         ValueWriter* writer = make_value_writer(TupleDescAttr(descriptor, attnum - 1)->atttypid,
                                                 &plan->depends_on_types);
-        columns[count++] = {attnum - 1, column.member, column.absent, writer};
+        columns[count++] = {attnum - 1, column.member, make_key(column.member), column.absent,
+                            writer};
         plan->dependence |= usual_dependence(*writer);
     }
     plan->columns = {columns, count};
@@ -85,7 +86,7 @@ void write_member(JsonWriter& json, const PlannedColumn& column, Datum value, bo
     if (null && column.absent == nullptr) {
         return;
     }
-    json.key(column.member);
+    json.escaped_key(column.key);
     if (null) {
         json.null();
     } else {
@@ -130,7 +131,7 @@ std::string_view write_payload(RowPlan* plan, const Datum* values, const bool* n
     for (const PlannedColumn& column : plan->columns) {
         write_member(json, column, values[column.index], nulls[column.index]);
     }
-    json.end_object();
+    json.end_sorted_object();
     leave_output_settings(settings);
     return json.text();
 }

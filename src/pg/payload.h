@@ -9,6 +9,7 @@ namespace auditchain::pg {
 struct PlannedColumn {
     int index;  // in the row's descriptor, from 0
     std::string_view member;
+    std::string_view key;  // of make_key
     const char* absent;
     ValueWriter* writer;
 };

@@ -1,7 +1,7 @@
+#include "core/digits.h"
 #include "pg/value_writer.h"
 
 extern "C" {
-#include <miscadmin.h>
 #include <utils/date.h>
 #include <utils/datetime.h>
 #include <utils/timestamp.h>
@@ -12,65 +12,62 @@ namespace {
 
 constexpr std::size_t kMaxTime = 64;
 
+char* put_text(char* out, std::string_view text) {
+    return std::copy(text.begin(), text.end(), out);
+}
+
 // Years before 1 are written as PostgreSQL writes them: the year of the era, " BC" behind.
-int display_year(int year) {
-    return year > 0 ? year : 1 - year;
-}
-const char* era(int year) {
-    return year > 0 ? "" : " BC";
-}
+struct Day {
+    int year;  // of its era
+    int month;
+    int day;
+    bool before_christ;
 
-// Digits by hand: snprintf would cost more than the rest of a usual row.
-char* put_number(char* out, int number, int width) {
-    char digits[16];
-    int count = 0;
-    for (; number > 0 || count < width; number /= 10) {
-        digits[count++] = static_cast<char>('0' + number % 10);
+    explicit Day(int julian) {
+        j2date(julian, &year, &month, &day);
+        before_christ = year <= 0;
+        year = before_christ ? 1 - year : year;
     }
-    return std::reverse_copy(digits, digits + count, out);
-}
-
-char* put_text(char* out, const char* text) {
-    return std::copy_n(text, strlen(text), out);
-}
-
-char* put_date(char* out, int year, int month, int day) {
-    out = put_number(out, display_year(year), 4);
-    *out++ = '-';
-    out = put_number(out, month, 2);
-    *out++ = '-';
-    return put_number(out, day, 2);
-}
+    char* put(char* out) const {
+        int width = 4;
+        for (int rest = year / 10000; rest > 0; rest /= 10) {
+            width++;
+        }
+        out = write_digits(out, year, width);
+        *out++ = '-';
+        out = write_digits(out, month, 2);
+        *out++ = '-';
+        return write_digits(out, day, 2);
+    }
+    std::string_view era() const { return before_christ ? " BC" : ""; }
+};
 
 void write_infinity(JsonWriter& json, bool negative) {
-    json.string(negative ? "-infinity" : "infinity");
+    json.plain_string(negative ? "-infinity" : "infinity");
 }
 
-void write_point_in_time(JsonWriter& json, Timestamp value, const char* zone) {
+void write_point_in_time(JsonWriter& json, Timestamp value, std::string_view zone) {
     if (TIMESTAMP_NOT_FINITE(value)) {
         write_infinity(json, TIMESTAMP_IS_NOBEGIN(value));
         return;
     }
-    struct pg_tm tm = {};
-    fsec_t microseconds;
-    // Without a zone to convert to, the fields of a timestamptz come out in UTC.
-    if (timestamp2tm(value, nullptr, &tm, &microseconds, nullptr, nullptr) != 0) {
-        ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-                errmsg("timestamp out of range"));
-    }
+    std::int64_t days = value / USECS_PER_DAY - (value % USECS_PER_DAY < 0);
+    std::int64_t time = value - days * USECS_PER_DAY;
+    auto seconds = static_cast<std::uint32_t>(time / USECS_PER_SEC);
+    Day day(static_cast<int>(days) + POSTGRES_EPOCH_JDATE);
     char text[kMaxTime];
-    char* end = put_date(text, tm.tm_year, tm.tm_mon, tm.tm_mday);
+    char* end = day.put(text);
     *end++ = 'T';
-    end = put_number(end, tm.tm_hour, 2);
+    end = write_digits(end, seconds / SECS_PER_HOUR, 2);
     *end++ = ':';
-    end = put_number(end, tm.tm_min, 2);
+    end = write_digits(end, seconds / SECS_PER_MINUTE % MINS_PER_HOUR, 2);
     *end++ = ':';
-    end = put_number(end, tm.tm_sec, 2);
+    end = write_digits(end, seconds % SECS_PER_MINUTE, 2);
     *end++ = '.';
-    end = put_number(end, microseconds, 6);
+    end = write_digits(end, static_cast<std::uint32_t>(time % USECS_PER_SEC), 6);
     end = put_text(end, zone);
-    end = put_text(end, era(tm.tm_year));
-    json.string({text, static_cast<std::size_t>(end - text)});
+    end = put_text(end, day.era());
+    json.plain_string({text, static_cast<std::size_t>(end - text)});
 }
 
 }  // namespace
@@ -81,13 +78,10 @@ void write_date(JsonWriter& json, Datum value) {
         write_infinity(json, DATE_IS_NOBEGIN(date));
         return;
     }
-    int year;
-    int month;
-    int day;
-    j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+    Day day(date + POSTGRES_EPOCH_JDATE);
     char text[kMaxTime];
-    char* end = put_text(put_date(text, year, month, day), era(year));
-    json.string({text, static_cast<std::size_t>(end - text)});
+    char* end = put_text(day.put(text), day.era());
+    json.plain_string({text, static_cast<std::size_t>(end - text)});
 }
 
 void write_timestamp(JsonWriter& json, Datum value) {

@@ -11,8 +11,8 @@ extern "C" {
 #include <utils/array.h>
 #include <utils/cash.h>
 #include <utils/lsyscache.h>
-#include <utils/numeric.h>
 #include <utils/typcache.h>
+#include <utils/uuid.h>
 }
 
 #include <cmath>
@@ -22,6 +22,7 @@ namespace auditchain::pg {
 struct CompositeField {
     int index;  // in the composite's descriptor, from 0
     std::string_view name;
+    std::string_view key;  // of make_key
     ValueWriter* writer;
 };
 
@@ -32,6 +33,7 @@ struct ValueWriter {
     FmgrInfo output;
     OutputDependence dependence;  // of the output function
     OutputDependence usual;       // usual_dependence()
+    PallocBuffer* stack;          // jsonb
     // Arrays.
     ValueWriter* element;
     std::int16_t element_length;
@@ -43,14 +45,6 @@ struct ValueWriter {
 };
 
 namespace {
-
-std::string_view to_utf8(const char* text, int length) {
-    if (GetDatabaseEncoding() == PG_UTF8) {
-        return {text, static_cast<std::size_t>(length)};
-    }
-    const char* utf8 = pg_server_to_any(text, length, PG_UTF8);
-    return {utf8, utf8 == text ? static_cast<std::size_t>(length) : strlen(utf8)};
-}
 
 void write_boolean(JsonWriter& json, ValueWriter&, Datum value) {
     json.boolean(DatumGetBool(value));
@@ -102,16 +96,6 @@ void write_float8(JsonWriter& json, ValueWriter&, Datum value) {
     }
 }
 
-void write_numeric(JsonWriter& json, ValueWriter&, Datum value) {
-    Numeric numeric = DatumGetNumeric(value);
-    const char* text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(numeric)));
-    if (numeric_is_nan(numeric) || numeric_is_inf(numeric)) {
-        json.string(text);
-    } else {
-        json.number(text);
-    }
-}
-
 // text, varchar, char(n) with its padding, and json, whose exact text is kept.
 void write_varlena_text(JsonWriter& json, ValueWriter&, Datum value) {
     struct varlena* text = PG_DETOAST_DATUM_PACKED(value);
@@ -135,6 +119,24 @@ void write_bytea(JsonWriter& json, ValueWriter&, Datum value) {
     struct varlena* bytes = PG_DETOAST_DATUM_PACKED(value);
     json.hex_string({reinterpret_cast<const std::uint8_t*>(VARDATA_ANY(bytes)),
                      static_cast<std::size_t>(VARSIZE_ANY_EXHDR(bytes))});
+}
+
+void write_uuid(JsonWriter& json, ValueWriter&, Datum value) {
+    const pg_uuid_t* uuid = DatumGetUUIDP(value);
+    char text[36];
+    char* out = text;
+    for (int i = 0; i < UUID_LEN; i += 2) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *out++ = '-';
+        }
+        write_hex(uuid->data + i, 2, out);
+        out += 4;
+    }
+    json.plain_string({text, sizeof text});
+}
+
+void write_jsonb_value(JsonWriter& json, ValueWriter& writer, Datum value) {
+    write_jsonb(json, *writer.stack, value);
 }
 
 void write_output(JsonWriter& json, ValueWriter& writer, Datum value) {
@@ -200,11 +202,11 @@ void write_composite(JsonWriter& json, ValueWriter& writer, Datum value) {
     json.begin_object();
     for (const CompositeField& field : writer.fields) {
         if (!nulls[field.index]) {
-            json.key(field.name);
+            json.escaped_key(field.key);
             write_value(json, *field.writer, values[field.index]);
         }
     }
-    json.end_object();
+    json.end_sorted_object();
 }
 
 void prepare_composite(ValueWriter* writer) {
@@ -221,7 +223,7 @@ void prepare_composite(ValueWriter* writer) {
         const char* text = pstrdup(NameStr(field->attname));
         std::string_view name = to_utf8(text, static_cast<int>(strlen(text)));
         ValueWriter* field_writer = make_value_writer(field->atttypid, &depends_on_types);
-        fields[count++] = {i, name, field_writer};
+        fields[count++] = {i, name, make_key(name), field_writer};
         writer->usual |= field_writer->usual;
     }
     writer->descriptor = descriptor;
@@ -230,6 +232,10 @@ void prepare_composite(ValueWriter* writer) {
               [](const CompositeField& a, const CompositeField& b) {
                   return compare_utf16(a.name, b.name) < 0;
               });
+}
+
+PallocBuffer* make_buffer() {
+    return new (palloc(sizeof(PallocBuffer))) PallocBuffer(CurrentMemoryContext);
 }
 
 void prepare_output(ValueWriter* writer, Oid type) {
@@ -257,7 +263,7 @@ constexpr BuiltinWriter kBuiltinWriters[] = {
     {INT8OID, write_int8},
     {FLOAT4OID, write_float4},
     {FLOAT8OID, write_float8},
-    {NUMERICOID, write_numeric},
+    {NUMERICOID, write_with<write_numeric>},
     {CASHOID, write_money},
     {TEXTOID, write_varlena_text},
     {VARCHAROID, write_varlena_text},
@@ -266,7 +272,8 @@ constexpr BuiltinWriter kBuiltinWriters[] = {
     {NAMEOID, write_name},
     {CHAROID, write_char},
     {BYTEAOID, write_bytea},
-    {JSONBOID, write_with<write_jsonb>},
+    {JSONBOID, write_jsonb_value},
+    {UUIDOID, write_uuid},
     {DATEOID, write_with<write_date>},
     {TIMESTAMPOID, write_with<write_timestamp>},
     {TIMESTAMPTZOID, write_with<write_timestamptz>},
@@ -281,6 +288,9 @@ ValueWriter* make_value_writer(Oid type, bool* depends_on_types) {
     for (const BuiltinWriter& builtin : kBuiltinWriters) {
         if (builtin.type == writer->type) {
             writer->write = builtin.write;
+            if (writer->type == JSONBOID) {
+                writer->stack = make_buffer();
+            }
             return writer;
         }
     }
@@ -296,6 +306,8 @@ ValueWriter* make_value_writer(Oid type, bool* depends_on_types) {
         writer->write = write_composite;
         *depends_on_types = true;
         prepare_composite(writer);
+    } else if (writer->output.fn_addr == textout) {  // as that of citext
+        writer->write = write_varlena_text;
     } else {
         writer->write = write_output;
         writer->usual = writer->dependence;
@@ -311,12 +323,22 @@ OutputDependence usual_dependence(const ValueWriter& writer) {
     return writer.usual;
 }
 
+std::string_view to_utf8(const char* text, int length) {
+    if (GetDatabaseEncoding() == PG_UTF8) {
+        return {text, static_cast<std::size_t>(length)};
+    }
+    const char* utf8 = pg_server_to_any(text, length, PG_UTF8);
+    return {utf8, utf8 == text ? static_cast<std::size_t>(length) : strlen(utf8)};
+}
+
 void write_text(JsonWriter& json, const char* text, int length) {
     json.string(to_utf8(text, length));
 }
 
-void write_key(JsonWriter& json, const char* text, int length) {
-    json.key(to_utf8(text, length));
+std::string_view make_key(std::string_view utf8) {
+    PallocBuffer* key = make_buffer();
+    append_key(*key, utf8);
+    return {key->data(), key->size()};
 }
 
 }  // namespace auditchain::pg

@@ -23,13 +23,21 @@ void write_value(JsonWriter& json, ValueWriter& writer, Datum value);
 // enter_output_settings() with them around several values changes them but once.
 OutputDependence usual_dependence(const ValueWriter& writer);
 
-// Write text of the server's encoding as a JSON string or key. Error where SQL_ASCII holds no
-// UTF-8.
-void write_text(JsonWriter& json, const char* text, int length);
-void write_key(JsonWriter& json, const char* text, int length);
+// Text of the server's encoding as UTF-8, the same bytes where it is. Error where SQL_ASCII holds
+// no UTF-8.
+std::string_view to_utf8(const char* text, int length);
 
-// value_json.cpp
-void write_jsonb(JsonWriter& json, Datum value);
+// Writes text of the server's encoding as a JSON string.
+void write_text(JsonWriter& json, const char* text, int length);
+
+// The key of a member, escaped, as JsonWriter::escaped_key takes it. palloc'd.
+std::string_view make_key(std::string_view utf8);
+
+// value_json.cpp. The stack is for the walk to keep its memory in.
+void write_jsonb(JsonWriter& json, PallocBuffer& stack, Datum value);
+
+// value_numeric.cpp. Takes numerics of any alignment.
+void write_numeric(JsonWriter& json, Datum value);
 
 // value_time.cpp: ISO 8601, UTC, six digits; "infinity" and "-infinity".
 void write_date(JsonWriter& json, Datum value);
