@@ -43,6 +43,7 @@ $node->append_conf(
 shared_preload_libraries = 'auditchain'
 auditchain.signing_key_file = '$key'
 auditchain.receipt_key_file = '$dir/receipt.key'
+auditchain.checkpoint_interval = 0
 });
 $node->start;
 $node->safe_psql(
