@@ -9,7 +9,6 @@ extern "C" {
 #include <utils/float.h>
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
-#include <utils/pg_locale.h>
 }
 
 namespace auditchain::pg {
@@ -45,7 +44,9 @@ constexpr FixedSetting kFixedSettings[] = {
     {"search_path", "pg_catalog, pg_temp",
      [] { return strcmp(namespace_search_path, "pg_catalog, pg_temp") == 0; }},
     {"quote_all_identifiers", "off", [] { return !quote_all_identifiers; }},
-    {"lc_monetary", "C", [] { return strcmp(locale_monetary, "C") == 0; }},
+    // By name: its variable is declared in a header that wants those of ICU.
+    {"lc_monetary", "C",
+     [] { return strcmp(GetConfigOption("lc_monetary", false, false), "C") == 0; }},
 };
 
 struct TypeDependence {
