@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,20 +17,32 @@ constexpr bool needs_escape(char c) noexcept {
     return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
 }
 
-/// Append the JCS escape of a byte that needs one: the short form if JSON has one, else hex.
-template <class Buffer>
-void append_escape(Buffer& out, char c) {
-    constexpr std::string_view kShort = "\bb\tt\nn\ff\rr\"\"\\\\";
-    constexpr char kDigits[] = "0123456789abcdef";
-    char escape[] = {'\\', 'u', '0', '0', kDigits[(c >> 4) & 0x0F], kDigits[c & 0x0F]};
-    std::size_t size = sizeof escape;
-    for (std::size_t i = 0; i < kShort.size(); i += 2) {
-        if (kShort[i] == c) {
-            escape[1] = kShort[i + 1];
-            size = 2;
+/// Write a byte as JCS does, as itself or as an escape of at most 6 bytes: the short form if JSON
+/// has one, else hex. Return the end of what was written.
+inline char* write_escaped(char* out, char c) noexcept {
+    // By byte: the letter behind the backslash, or 0 for itself.
+    static constexpr std::array<char, 256> kLetters = [] {
+        std::array<char, 256> letters{};
+        std::fill_n(letters.begin(), 0x20, 'u');
+        constexpr std::string_view kShort = "\bb\tt\nn\ff\rr\"\"\\\\";
+        for (std::size_t i = 0; i < kShort.size(); i += 2) {
+            letters[static_cast<unsigned char>(kShort[i])] = kShort[i + 1];
+        }
+        return letters;
+    }();
+    const char letter = kLetters[static_cast<unsigned char>(c)];
+    if (letter == 0) {
+        *out++ = c;
+        return out;
+    }
+    *out++ = '\\';
+    *out++ = letter;
+    if (letter == 'u') {
+        for (const char digit : {'0', '0', c >= 0x10 ? '1' : '0', "0123456789abcdef"[c & 0x0F]}) {
+            *out++ = digit;
         }
     }
-    out.append(escape, size);
+    return out;
 }
 
 /// Whether one of the 8 bytes of a word needs an escape.
@@ -71,15 +84,7 @@ inline bool any_needs_escape(std::string_view text) noexcept {
     return any_needs_escape(load_word<std::uint64_t>(end - 8));
 }
 
-/// Return the first byte in [p, end) that needs an escape, or end.
-inline const char* find_escape(const char* p, const char* end) noexcept {
-    while (end - p >= 8 && !any_needs_escape(load_word<std::uint64_t>(p))) {
-        p += 8;
-    }
-    return std::find_if(p, end, needs_escape);
-}
-
-/// Append a UTF-8 string as a JSON string in JCS form, runs without escapes as a whole.
+/// Append a UTF-8 string as a JSON string in JCS form.
 template <class Buffer>
 void append_json_string(Buffer& out, std::string_view utf8) {
     if (!any_needs_escape(utf8)) {  // most often
@@ -91,16 +96,18 @@ void append_json_string(Buffer& out, std::string_view utf8) {
         p[utf8.size() + 1] = '"';
         return;
     }
-    const char* run = utf8.data();
-    const char* const end = run + utf8.size();
     out.append("\"", 1);
-    while (run != end) {
-        const char* const stop = find_escape(run, end);
-        out.append(run, static_cast<std::size_t>(stop - run));
-        run = stop;
-        if (run != end) {
-            append_escape(out, *run++);
+    // By blocks: each is given the room that it takes at most.
+    constexpr std::size_t kBlock = 4096;
+    for (; !utf8.empty(); utf8.remove_prefix(std::min(kBlock, utf8.size()))) {
+        const std::string_view block = utf8.substr(0, kBlock);
+        const std::size_t begin = out.size();
+        out.resize(begin + 6 * block.size());
+        char* p = out.data() + begin;
+        for (const char c : block) {
+            p = write_escaped(p, c);
         }
+        out.resize(static_cast<std::size_t>(p - out.data()));
     }
     out.append("\"", 1);
 }

@@ -28,18 +28,16 @@ TEST(AppendJsonString, LeavesTheRest) {
               "\"/ '\x7F\u0080\u2028\uFFFF\U0001F600\"");
 }
 
-TEST(FindEscape, FindsTheFirstWhereverItStands) {
-    for (int byte = 0; byte < 256; ++byte) {
-        const char c = static_cast<char>(byte);
-        for (std::size_t at = 0; at < 20; ++at) {
-            for (const char filler : {' ', '!', '#', '[', ']', '\x7F', '\x80', '\xA2', '\xFF'}) {
-                std::string text(20, filler);
-                text[at] = c;
-                const std::size_t expected = needs_escape(c) ? at : text.size();
-                const char* const end = text.data() + text.size();
-                ASSERT_EQ(find_escape(text.data(), end), text.data() + expected) << byte;
-            }
+TEST(AppendJsonString, EscapesAcrossItsBlocks) {
+    for (const std::size_t size : {4095U, 4096U, 4097U, 8192U, 10000U}) {
+        const std::string text(size, '\x01');
+        std::string expected = "\"";
+        for (std::size_t i = 0; i < size; ++i) {
+            expected += "\\u0001";
         }
+        EXPECT_EQ(json_string(text), expected + '"') << size;
+        EXPECT_EQ(json_string(std::string(size, 'x') + '"'),
+                  '"' + std::string(size, 'x') + "\\\"\"");
     }
 }
 
