@@ -177,7 +177,9 @@ void scan_leaves(const Log& log, SharedPass* pass) {
                          &receipts};
         require_chain_columns(log, *leaf.plan, log.relation);
         TableScanDesc scan = table_beginscan_parallel(table, pass->scan_of(pass->leaves[i]));
+        OutputSettings settings = enter_output_settings(leaf.plan->dependence);
         scan_leaf(leaf, pass, scan, &tally);
+        leave_output_settings(settings);
         table_endscan(scan);
         ExecDropSingleTupleTableSlot(leaf.slot);
         table_close(table, AccessShareLock);
