@@ -198,3 +198,17 @@ CREATE FUNCTION auditchain.verify_since(
     STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verify_since_note';
 COMMENT ON FUNCTION auditchain.verify_since(regclass, text) IS
     'Verify the entries of a log that are newer than a checkpoint, and that the log still begins with it';
+
+CREATE FUNCTION auditchain.verify_head(
+    log                 regclass,
+    OUT intact          boolean,
+    OUT total_events    bigint,
+    OUT verified_events bigint,
+    OUT chains          integer,
+    OUT checkpoints     integer,
+    OUT violations      bigint,
+    OUT message         text
+) RETURNS record
+    STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verify_head';
+COMMENT ON FUNCTION auditchain.verify_head(regclass) IS
+    'Verify the newest entries of a log against its newest checkpoint, without reading the log';

@@ -147,6 +147,17 @@ std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t posit
     return SPI_processed == 0 ? -1 : result_bigint(0, 1);
 }
 
+std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t tree_size) {
+    query_catalog(
+        "SELECT least(last_position, first_position + $3 - first_leaf - 1) "
+        "FROM auditchain.sealed_range WHERE log_id = $1 AND chain_id = $2 AND first_leaf < $3 "
+        "ORDER BY first_position DESC LIMIT 1",
+        {uuid_arg(log.id),
+         {INT4OID, Int32GetDatum(chain_id)},
+         {INT8OID, Int64GetDatum(tree_size)}});
+    return SPI_processed == 0 ? 0 : result_bigint(0, 1);
+}
+
 bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree, Digest* hash) {
     SubtreeRun run = stored_below(subtree);
     auto* hashes = static_cast<Digest*>(palloc(run.count * sizeof(Digest)));

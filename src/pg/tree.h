@@ -42,6 +42,9 @@ std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, st
 // The leaf of an entry; -1 where it is not sealed.
 std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position);
 
+// The newest position of a chain that the tree of this size has; 0: none.
+std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t tree_size);
+
 // The hash of a complete subtree of the sealed tree; false when an entry below it, or a stored
 // hash, is missing.
 bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree, Digest* hash);

@@ -250,7 +250,15 @@ void check_trees(TreeCheck* check) {
     end_mismatches(check);
 }
 
-// What is wrong with the newest note; nullptr: nothing.
+std::int32_t count_checkpoints(const Log& log) {
+    query_catalog("SELECT count(*)::integer FROM auditchain.checkpoint WHERE log_id = $1",
+                  {uuid_arg(log.id)});
+    bool null;
+    return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+}  // namespace
+
 const char* note_fault(const Log& log, const TreeHead& head) {
     if (head.note == nullptr) {
         return nullptr;
@@ -282,15 +290,6 @@ const char* note_fault(const Log& log, const TreeHead& head) {
     });
     return fault;
 }
-
-std::int32_t count_checkpoints(const Log& log) {
-    query_catalog("SELECT count(*)::integer FROM auditchain.checkpoint WHERE log_id = $1",
-                  {uuid_arg(log.id)});
-    bool null;
-    return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-}
-
-}  // namespace
 
 void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place) {
     if (places->count == places->capacity) {

@@ -1,6 +1,7 @@
 // Verification of what is sealed: does the log still have the tree that its checkpoints are of?
 #pragma once
 
+#include "pg/tree.h"
 #include "pg/verify.h"
 
 namespace auditchain::pg {
@@ -30,5 +31,8 @@ struct SealedPart {
 // Reads all sealed entries by the index, in the active snapshot. SPI is connected.
 SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
                               const ViolationReceiver& receiver);
+
+// What is wrong with the note of the newest checkpoint; nullptr: nothing, or it is not signed.
+const char* note_fault(const Log& log, const TreeHead& head);
 
 }  // namespace auditchain::pg

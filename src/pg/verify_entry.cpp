@@ -1,8 +1,9 @@
 // verify_entry(): one entry, its place and its link to the entry before it, in O(log n).
 
+#include "pg/verify_entry.h"
+
 #include "pg/barrier.h"
 #include "pg/entry.h"
-#include "pg/receipt.h"
 #include "pg/verify.h"
 #include "pg/violation_text.h"
 
@@ -16,12 +17,10 @@ namespace {
 
 struct EntryCheck {
     EntryScan* scan;
-    ReceiptCheck receipts;
+    ReceiptCheck* receipts;
     std::int32_t chain_id;
     std::int64_t position;
-    std::int64_t rows;  // found at the position
-    std::int64_t violations;
-    char* first;
+    EntryVerdict verdict;
 };
 
 // The walk sees the entry and its predecessor only: a gap that it reports before them means that
@@ -41,9 +40,8 @@ void take_findings(EntryCheck* check, const Finding* findings, std::size_t count
             finding.first = finding.last;
         }
         finding.chain = check->chain_id;
-        check->violations++;
-        if (check->first == nullptr) {
-            check->first = tell_violation(describe_finding(*check->scan, finding));
+        if (check->verdict.violations++ == 0) {
+            check->verdict.first = tell_violation(describe_finding(*check->scan, finding));
         }
     }
 }
@@ -55,11 +53,11 @@ void walk_entries(EntryCheck* check, const ChainName& chain) {
     Finding findings[kMaxFindings];
     std::size_t count = 0;
     while (next_entry(check->scan, &scanned)) {
-        check->rows += scanned.entry.position == check->position;
+        check->verdict.rows += scanned.entry.position == check->position;
         scanned.entry.key_matches =
             check->scan->plan->key.empty() || scanned_key(check->scan) == chain.key;
         scanned.entry.receipt =
-            check_receipt(&check->receipts,
+            check_receipt(check->receipts,
                           {chain.key, chain.lane, scanned.entry.position, scanned.entry.checksum},
                           scanned.has_receipt ? &scanned.receipt : nullptr);
         scanned.entry.payload = scanned_payload(check->scan);
@@ -70,30 +68,28 @@ void walk_entries(EntryCheck* check, const ChainName& chain) {
     take_findings(check, findings, count);
 }
 
-const char* summary(const EntryCheck& check, bool intact) {
-    const char* unchecked = warn_unchecked(check.receipts);
-    if (!intact) {
-        return psprintf("Chain integrity violated: %s%s%s", check.first,
+const char* summary(const EntryVerdict& verdict, const ReceiptCheck& receipts) {
+    const char* unchecked = warn_unchecked(receipts);
+    if (verdict.violations > 0) {
+        return psprintf("Chain integrity violated: %s%s%s", verdict.first,
                         unchecked[0] == '\0' ? "" : ".", unchecked);
     }
-    bool receipt = check.receipts.log->receipts && unchecked[0] == '\0';
+    bool receipt = receipts.log->receipts && unchecked[0] == '\0';
     return psprintf("Audit event verified. It follows the one before it.%s%s",
                     receipt ? " Its receipt is valid." : "", unchecked);
 }
 
 }  // namespace
 
-Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_t position) {
-    MemoryContext caller = CurrentMemoryContext;
-    SPI_connect();
-    int guc_level = forbid_row_security();
+EntryVerdict check_entry(const Log& log, std::int32_t chain_id, std::int64_t position,
+                         ReceiptCheck* receipts) {
     EntryCheck check = {};
-    check.receipts = begin_receipt_check(log);
+    check.receipts = receipts;
     check.chain_id = chain_id;
     check.position = position;
     ChainName chain;
-    bool known = find_log_chain(log.id, chain_id, &chain);
-    if (known) {
+    if (find_log_chain(log.id, chain_id, &chain)) {
+        check.verdict.chain_known = true;
         check.scan = open_entries(log, psprintf("e.chain_id OPERATOR(pg_catalog.=) %d "
                                                 "AND e.chain_position OPERATOR(pg_catalog.>=) %lld "
                                                 "AND e.chain_position OPERATOR(pg_catalog.<=) %lld",
@@ -102,20 +98,29 @@ Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_
         walk_entries(&check, chain);
         close_entries(check.scan);
     }
-    if (check.rows == 0) {
-        check.violations = 1;
-        check.first =
+    if (check.verdict.rows == 0) {
+        check.verdict.violations = 1;
+        check.verdict.first =
             psprintf("%s: chain_id %d has no entry at position %lld",
                      name(Violation::entry_missing), chain_id, static_cast<long long>(position));
     }
+    return check.verdict;
+}
+
+Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_t position) {
+    MemoryContext caller = CurrentMemoryContext;
+    SPI_connect();
+    int guc_level = forbid_row_security();
+    ReceiptCheck receipts = begin_receipt_check(log);
+    EntryVerdict verdict = check_entry(log, chain_id, position, &receipts);
 
     Verification result = {};
-    result.intact = check.violations == 0;
-    result.total_events = check.rows;
-    result.verified_events = result.intact ? check.rows : 0;
-    result.chains = known ? 1 : 0;
-    result.violations = check.violations;
-    result.message = MemoryContextStrdup(caller, summary(check, result.intact));
+    result.intact = verdict.violations == 0;
+    result.total_events = verdict.rows;
+    result.verified_events = result.intact ? verdict.rows : 0;
+    result.chains = verdict.chain_known ? 1 : 0;
+    result.violations = verdict.violations;
+    result.message = MemoryContextStrdup(caller, summary(verdict, receipts));
     AtEOXact_GUC(true, guc_level);
     SPI_finish();
     return result;

@@ -54,21 +54,6 @@ void report(SinceCheck* check, const ReportedViolation& violation) {
     }
 }
 
-// The newest position of a chain that the tree of this size has; 0: none.
-std::int64_t sealed_position(const SinceCheck& check, std::int32_t chain_id) {
-    query_catalog(
-        "SELECT least(last_position, first_position + $3 - first_leaf - 1) "
-        "FROM auditchain.sealed_range WHERE log_id = $1 AND chain_id = $2 AND first_leaf < $3 "
-        "ORDER BY first_position DESC LIMIT 1",
-        {uuid_arg(check.log->id),
-         {INT4OID, Int32GetDatum(chain_id)},
-         {INT8OID, Int64GetDatum(check.tree_size)}});
-    bool null;
-    return SPI_processed == 0 ? 0
-                              : DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-                                                            SPI_tuptable->tupdesc, 1, &null));
-}
-
 struct ChainFindings {
     SinceCheck* check;
     EntryScan* scan;
@@ -129,7 +114,7 @@ void walk_new_entries(SinceCheck* check, const ChainEnd& end, std::int64_t seale
 void check_chain(void* state, const ChainEnd& end) {
     auto* check = static_cast<SinceCheck*>(state);
     MemoryContext caller = MemoryContextSwitchTo(check->chain_context);
-    std::int64_t sealed = sealed_position(*check, end.chain_id);
+    std::int64_t sealed = sealed_position(*check->log, end.chain_id, check->tree_size);
     if (end.newest < sealed) {
         check->tail_missing = true;
         report(check, {chain_name(end.key, end.lane), end.newest + 1, name(Violation::tail_missing),

@@ -158,6 +158,8 @@ $standby->start;
 like($standby->safe_psql('postgres', q{SELECT message FROM auditchain.verify('events')}),
 	qr/^All $size audit events verified. Chain integrity intact. $size of them sealed by 6 checkpoints.$/,
 	'verified on the standby');
+is($standby->safe_psql('postgres', q{SELECT message FROM auditchain.verify_head('events')}),
+	"All 3 chain heads verified against the checkpoint of $size entries.", 'so are its heads');
 is_deeply(
 	batch([ 'inclusion', $vkey, file_of(value($standby, "SELECT auditchain.inclusion_proof('events', 1, 1)")), $right[0][3] ]),
 	['accepted'], 'proof by the standby');
@@ -311,6 +313,9 @@ $node->poll_query_until('postgres', q{SELECT current_setting('auditchain.signing
 $node->safe_psql('postgres', 'SELECT auditchain.reload_keys()');
 like($node->safe_psql('postgres', q{SELECT detail FROM auditchain.violations('events')}),
 	qr/signed by another key than the server's/, 'another key');
+like($node->safe_psql('postgres', q{SELECT message FROM auditchain.verify_head('events')}),
+	qr/First: checkpoint_mismatch: of the checkpoint of \d+ entries, it is signed by another key than the server's$/,
+	'which verify_head() sees, too');
 $node->safe_psql('postgres', q{CALL auditchain.checkpoint('events')});
 is($node->safe_psql('postgres', q{SELECT intact FROM auditchain.verify('events')}), 't', 'until it has signed');
 isnt(value($node, "SELECT auditchain.verifier_key('events')"), $vkey, 'a new verifier key');
@@ -318,6 +323,8 @@ $node->safe_psql('postgres', q{
 	UPDATE auditchain.checkpoint SET renewed_note = overlay(renewed_note PLACING 'AAAA' FROM length(renewed_note) - 20)});
 like($node->safe_psql('postgres', q{SELECT detail FROM auditchain.violations('events')}),
 	qr/its signature is not valid/, 'a forged time');
+like($node->safe_psql('postgres', q{SELECT violations || message FROM auditchain.verify_head('events')}),
+	qr/^1Chain.*its signature is not valid$/, 'which verify_head() sees, too');
 $node->safe_psql('postgres', q{
 	UPDATE auditchain.checkpoint SET renewed_note = overlay(note PLACING 'AAAA' FROM length(note) - 250)});
 like($node->safe_psql('postgres', q{SELECT detail FROM auditchain.violations('events')}),
