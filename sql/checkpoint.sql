@@ -100,9 +100,16 @@ CREATE PROCEDURE auditchain.checkpoint(log regclass)
 COMMENT ON PROCEDURE auditchain.checkpoint(regclass) IS
     'Seal all entries of a log that are not sealed yet with a checkpoint, signed where the server has a signing key';
 
+CREATE FUNCTION auditchain._published(log_id uuid, tree_size bigint, root bytea, note text) RETURNS text
+    STABLE LANGUAGE sql
+    RETURN coalesce(note, format(E'auditchain/%s\n%s\n%s\n', log_id, tree_size, encode(root, 'base64')));
+COMMENT ON FUNCTION auditchain._published(uuid, bigint, bytea, text) IS
+    'A checkpoint as text: its note, or the bare checkpoint where it is not signed';
+
 CREATE VIEW auditchain.checkpoints WITH (security_barrier) AS
 SELECT l.relation AS log, c.incarnation, c.tree_size, c.root, c.note, c.verifier_key,
-       c.created_at, c.renewed_at, c.renewed_note
+       c.created_at, c.renewed_at, c.renewed_note,
+       auditchain._published(l.log_id, c.tree_size, c.root, c.note) AS publish
 FROM auditchain.checkpoint AS c JOIN auditchain.log AS l USING (log_id)
 WHERE has_table_privilege(l.relation, 'SELECT');
 COMMENT ON VIEW auditchain.checkpoints IS 'Checkpoints of logs that the user may read';
@@ -115,11 +122,13 @@ COMMENT ON COLUMN auditchain.checkpoints.verifier_key IS 'Public key of the note
 COMMENT ON COLUMN auditchain.checkpoints.created_at IS 'When it was made';
 COMMENT ON COLUMN auditchain.checkpoints.renewed_at IS 'When there was last seen to be no newer entry';
 COMMENT ON COLUMN auditchain.checkpoints.renewed_note IS 'The same checkpoint, cosigned at that time';
+COMMENT ON COLUMN auditchain.checkpoints.publish IS
+    'The note, or the bare checkpoint where it is not signed: what a timestamp is of';
 GRANT SELECT ON auditchain.checkpoints TO PUBLIC;
 
 CREATE VIEW auditchain.daily_roots WITH (security_barrier) AS
 SELECT l.relation AS log, d.day, d.tree_size, d.root, d.note,
-       coalesce(d.note, format(E'auditchain/%s\n%s\n%s\n', l.log_id, d.tree_size, encode(d.root, 'base64'))) AS publish
+       auditchain._published(l.log_id, d.tree_size, d.root, d.note) AS publish
 FROM auditchain.daily_root AS d JOIN auditchain.log AS l USING (log_id)
 WHERE has_table_privilege(l.relation, 'SELECT');
 COMMENT ON VIEW auditchain.daily_roots IS
