@@ -64,7 +64,16 @@ void insert_chain(const pg_uuid_t& log, std::string_view key, int lane, std::int
     table_close(chains, NoLock);
 }
 
-void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_only) {
+// Copies the latest snapshot, or that which is active. A parallel query may take no latest one, but
+// that for catalogs is as new.
+void push_snapshot(bool latest) {
+    PushActiveSnapshot(!latest              ? GetActiveSnapshot()
+                       : IsInParallelMode() ? GetCatalogSnapshot(catalog_object("log"))
+                                            : GetLatestSnapshot());
+}
+
+// A read-only query of SPI takes the snapshot that is active.
+void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool latest, bool read_only) {
     constexpr int kMaxArgs = 8;
     Assert(args.size() <= kMaxArgs);
     Oid types[kMaxArgs];
@@ -88,10 +97,7 @@ void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_
     int guc_level = NewGUCNestLevel();
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);
-    // A read-only query of SPI takes the snapshot that is active, so not the transaction's own. A
-    // parallel query may take no latest one, but that for catalogs is as new.
-    PushActiveSnapshot(IsInParallelMode() ? GetCatalogSnapshot(catalog_object("log"))
-                                          : GetLatestSnapshot());
+    push_snapshot(latest);
     SPI_execute_with_args(sql, count, types, values, nulls, read_only, 0);
     PopActiveSnapshot();
     AtEOXact_GUC(true, guc_level);
@@ -101,11 +107,15 @@ void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool read_
 }  // namespace
 
 void query_catalog(const char* sql, std::initializer_list<Arg> args) {
-    run_on_catalog(sql, args, true);
+    run_on_catalog(sql, args, true, true);
 }
 
 void change_catalog(const char* sql, std::initializer_list<Arg> args) {
-    run_on_catalog(sql, args, false);
+    run_on_catalog(sql, args, true, false);
+}
+
+void query_catalog_as_seen(const char* sql, std::initializer_list<Arg> args) {
+    run_on_catalog(sql, args, false, true);
 }
 
 bool log_is_visible(const pg_uuid_t& log) {

@@ -31,6 +31,10 @@ inline Arg text_arg(const char* text) {
 void query_catalog(const char* sql, std::initializer_list<Arg> args);
 void change_catalog(const char* sql, std::initializer_list<Arg> args);
 
+// The same in the active snapshot: for what stands beside entries that are read in it, as
+// checkpoints do. What others add meanwhile would be of entries that it does not see.
+void query_catalog_as_seen(const char* sql, std::initializer_list<Arg> args);
+
 // Whether the active snapshot sees the log at all: an older one does not see its chains either.
 bool log_is_visible(const pg_uuid_t& log);
 

@@ -28,7 +28,7 @@ Datum spi_value(HeapTuple row, int column, bool* null) {
 // The log's next chains by number, past `after`, without their newest entries; strings are palloc'd
 // in the current context.
 void read_chains(const Log& log, std::int32_t after, Batch* batch) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT chain_id, key, lane, coalesce((SELECT last_position FROM auditchain.sealed_range "
         "AS s "
         "WHERE s.log_id = c.log_id AND s.chain_id = c.chain_id ORDER BY first_position DESC LIMIT "

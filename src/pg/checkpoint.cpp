@@ -222,20 +222,13 @@ void require_sealable(const Log& log) {
     }
 }
 
-// The newest sealed range is there to be extended.
-SealedRange newest_range(const Log& log, std::int64_t tree_size) {
-    std::span<SealedRange> ranges = read_sealed_ranges(log, tree_size, tree_size, 1);
-    return ranges.empty() ? SealedRange{} : ranges[0];
-}
-
 void extend_tree(const Log& log) {
-    TreeHead head = read_tree_head(log);
-    auto old_size = static_cast<std::int64_t>(head.frontier.size());
+    TreeHead head = require_tree_head(log);
     Sealing sealing = {&log, uuid_text(log.id), make_link_reader(log), head.frontier,
-                       newest_range(log, old_size)};
+                       read_newest_range(log)};
     read_chain_ends(log, {seal_chain, &sealing});
 
-    Incarnation incarnation = current_incarnation(log, old_size);
+    Incarnation incarnation = current_incarnation(log, head.size);
     Digest root;
     Sha256& hasher = sha256();
     barrier([&] { root = sealing.frontier.root(hasher); });

@@ -39,19 +39,19 @@ char* uuid_text(const pg_uuid_t& id) {
 }
 
 Incarnation newest_incarnation(const Log& log) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT incarnation, origin FROM auditchain.incarnation WHERE log_id = $1 "
         "ORDER BY incarnation DESC LIMIT 1",
         {uuid_arg(log.id)});
     if (SPI_processed == 0) {
-        return {};
+        return {0, ""};
     }
     return {pg_strtoint32(result_text(1)), result_text(2)};
 }
 
 Incarnation current_incarnation(const Log& log, std::int64_t tree_size) {
     const char* identity = identity_of(log);
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT incarnation, origin, recorded_in = $2 FROM auditchain.incarnation "
         "WHERE log_id = $1 ORDER BY incarnation DESC LIMIT 1",
         {uuid_arg(log.id), text_arg(identity)});

@@ -7,7 +7,7 @@ namespace auditchain::pg {
 
 struct Incarnation {
     std::int32_t number;  // 0: the log has none yet
-    char* origin;         // names the log in its checkpoints and keys; palloc'd
+    const char* origin;   // names the log in its checkpoints and keys; palloc'd; "": none
 };
 
 // The newest incarnation on record. SPI is connected.

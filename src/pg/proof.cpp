@@ -79,7 +79,7 @@ Digest* read_hashes(const Log& log, const OpenTree& tree, const SubtreeList& sub
 }
 
 TreeHead require_signed_head(const Log& log) {
-    TreeHead head = read_tree_head(log);
+    TreeHead head = require_tree_head(log);
     if (!head.exists || head.note == nullptr) {
         ereport(ERROR, errcode(head.exists ? ERRCODE_AC_NO_KEY : ERRCODE_AC_NOT_SEALED),
                 errmsg("log \"%s\" has no signed checkpoint", get_rel_name(log.relation)),
@@ -119,12 +119,11 @@ Digest read_entry_leaf(const Log& log, const OpenTree& tree, std::int32_t chain_
 std::int64_t require_leaf(const Log& log, std::int32_t chain_id, std::int64_t position,
                           const TreeHead& head) {
     std::int64_t leaf = find_leaf(log, chain_id, position);
-    if (leaf < 0 || static_cast<std::uint64_t>(leaf) >= head.frontier.size()) {
+    if (leaf < 0 || leaf >= head.size) {
         ereport(
             ERROR, errcode(ERRCODE_AC_NOT_SEALED), errmsg("the entry is not sealed yet"),
-            errdetail("The newest checkpoint of log \"%s\" covers %llu entries, and not this one.",
-                      get_rel_name(log.relation),
-                      static_cast<unsigned long long>(head.frontier.size())),
+            errdetail("The newest checkpoint of log \"%s\" covers %lld entries, and not this one.",
+                      get_rel_name(log.relation), static_cast<long long>(head.size)),
             errhint("CALL auditchain.checkpoint('%s')", qualified_name(log.relation)));
     }
     return leaf;
@@ -137,7 +136,7 @@ void make_inclusion_proof(const Log& log, const OpenTree& tree, std::int32_t cha
     TreeHead head = require_signed_head(log);
     Digest leaf = read_entry_leaf(log, tree, chain_id, position);
     auto index = static_cast<std::uint64_t>(require_leaf(log, chain_id, position, head));
-    std::uint64_t size = head.frontier.size();
+    auto size = static_cast<std::uint64_t>(head.size);
     ProofPlan plan;
     barrier([&] { plan = inclusion_plan(index, size); });
     Digest* hashes = read_hashes(log, tree, plan.subtrees());
@@ -159,7 +158,7 @@ void make_inclusion_proof(const Log& log, const OpenTree& tree, std::int32_t cha
 }
 
 void require_sizes(const Log& log, std::int64_t old_size, std::int64_t new_size) {
-    auto newest = static_cast<std::int64_t>(read_tree_head(log).frontier.size());
+    std::int64_t newest = require_tree_head(log).size;
     if (old_size < 0 || old_size > new_size || new_size > newest) {
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
                 errmsg("there is no proof from tree size %lld to %lld",
@@ -185,7 +184,7 @@ AUDITCHAIN_FUNCTION(auditchain_verifier_key) {
     MadeText* made = make_text();
     Ed25519Seed seed;
     if (key != nullptr) {
-        made->assign(key);
+        barrier([&] { made->assign(key); });
     } else {
         require_signing_key(&seed);
         Sha256& hasher = sha256();

@@ -1,6 +1,7 @@
 #include "pg/tree.h"
 
 #include "core/leaf.h"
+#include "core/malformed.h"
 #include "pg/barrier.h"
 #include "pg/entry.h"
 #include "pg/incarnation.h"
@@ -49,23 +50,6 @@ bool read_leaf_hashes(const Log& log, LinkReader* reader, const SubtreeRun& run,
     return next == end;
 }
 
-bool read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes) {
-    query_catalog(
-        "SELECT hash FROM auditchain.tree_hash "
-        "WHERE log_id = $1 AND level = $2 AND index >= $3 AND index < $4 ORDER BY index",
-        {uuid_arg(log.id),
-         {INT2OID, Int16GetDatum(run.level)},
-         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(run.index))},
-         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(run.index + run.count))}});
-    bool complete = SPI_processed == run.count;
-    for (std::uint64_t i = 0; complete && i < run.count; i++) {
-        bool null;
-        complete = read_digest(result_value(i, 1, &null), &hashes[i]);
-    }
-    SPI_freetuptable(SPI_tuptable);
-    return complete;
-}
-
 }  // namespace
 
 void refuse_damaged_tree(const Log& log, const char* detail) {
@@ -77,7 +61,7 @@ void refuse_damaged_tree(const Log& log, const char* detail) {
 }
 
 TreeHead read_tree_head(const Log& log) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT tree_size, frontier, root, incarnation, coalesce(renewed_note, note), verifier_key "
         "FROM auditchain.checkpoint WHERE log_id = $1 "
         "ORDER BY tree_size DESC, incarnation DESC LIMIT 1",
@@ -86,21 +70,55 @@ TreeHead read_tree_head(const Log& log) {
     if (SPI_processed == 0) {
         Sha256& hasher = sha256();
         barrier([&] { head.root = empty_root(hasher); });
+        head.sound = true;
         return head;
     }
     bool null;
-    std::int64_t size = result_bigint(0, 1);
-    bytea* frontier = DatumGetByteaPP(result_value(0, 2, &null));
-    std::string_view bytes(VARDATA_ANY(frontier), VARSIZE_ANY_EXHDR(frontier));
-    barrier([&] { head.frontier = Frontier(static_cast<std::uint64_t>(size), bytes); });
-    if (!read_digest(result_value(0, 3, &null), &head.root)) {
-        refuse_damaged_tree(log, "The root of its newest checkpoint is none.");
-    }
     head.exists = true;
+    head.size = result_bigint(0, 1);
+    head.sound = read_digest(result_value(0, 3, &null), &head.root) &&
+                 read_frontier(head.size, DatumGetByteaPP(result_value(0, 2, &null)), head.root,
+                               &head.frontier);
     head.incarnation = DatumGetInt32(result_value(0, 4, &null));
     head.note = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5);
     head.verifier_key = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6);
     return head;
+}
+
+const char* reach_fault(const Log& log, const TreeHead& head) {
+    std::int64_t end = read_newest_range(log).end_leaf();
+    return end == head.size ? nullptr
+                            : psprintf(
+                                  "the newest checkpoint is of %lld entries, and %lld are on "
+                                  "record as sealed",
+                                  static_cast<long long>(head.size), static_cast<long long>(end));
+}
+
+TreeHead require_tree_head(const Log& log) {
+    TreeHead head = read_tree_head(log);
+    const char* fault = head.sound
+                            ? reach_fault(log, head)
+                            : psprintf("the checkpoint of %lld entries is not as it was made",
+                                       static_cast<long long>(head.size));
+    if (fault != nullptr) {
+        refuse_damaged_tree(log, psprintf("It shows that %s.", fault));
+    }
+    return head;
+}
+
+bool read_frontier(std::int64_t size, const bytea* stored, const Digest& root, Frontier* frontier) {
+    std::string_view bytes(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
+    bool sound = false;
+    Sha256& hasher = sha256();
+    barrier([&] {
+        try {
+            Frontier read(static_cast<std::uint64_t>(size), bytes);
+            sound = read.root(hasher) == root;
+            *frontier = sound ? read : Frontier();
+        } catch (const Malformed&) {
+        }
+    });
+    return sound;
 }
 
 Digest leaf_hash_of(const char* log_id, const char* chain, std::int64_t position,
@@ -117,7 +135,7 @@ char* chain_name(std::string_view key, int lane) {
 
 std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, std::int64_t end,
                                           std::int64_t limit) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT first_leaf, chain_id, first_position, last_position FROM auditchain.sealed_range "
         "WHERE log_id = $1 AND first_leaf >= coalesce((SELECT max(first_leaf) "
         "FROM auditchain.sealed_range WHERE log_id = $1 AND first_leaf <= $2), 0) "
@@ -137,8 +155,21 @@ std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, st
     return result;
 }
 
+SealedRange read_newest_range(const Log& log) {
+    query_catalog_as_seen(
+        "SELECT first_leaf, chain_id, first_position, last_position FROM auditchain.sealed_range "
+        "WHERE log_id = $1 ORDER BY first_leaf DESC LIMIT 1",
+        {uuid_arg(log.id)});
+    if (SPI_processed == 0) {
+        return {0, 0, 1, 0};
+    }
+    bool null;
+    return {result_bigint(0, 1), DatumGetInt32(result_value(0, 2, &null)), result_bigint(0, 3),
+            result_bigint(0, 4)};
+}
+
 std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT first_leaf + $3 - first_position FROM ("
         "SELECT * FROM auditchain.sealed_range "
         "WHERE log_id = $1 AND chain_id = $2 AND first_position <= $3 "
@@ -148,7 +179,7 @@ std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t posit
 }
 
 std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t tree_size) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT least(last_position, first_position + $3 - first_leaf - 1) "
         "FROM auditchain.sealed_range WHERE log_id = $1 AND chain_id = $2 AND first_leaf < $3 "
         "ORDER BY first_position DESC LIMIT 1",
@@ -156,6 +187,23 @@ std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t
          {INT4OID, Int32GetDatum(chain_id)},
          {INT8OID, Int64GetDatum(tree_size)}});
     return SPI_processed == 0 ? 0 : result_bigint(0, 1);
+}
+
+bool read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes) {
+    query_catalog_as_seen(
+        "SELECT hash FROM auditchain.tree_hash "
+        "WHERE log_id = $1 AND level = $2 AND index >= $3 AND index < $4 ORDER BY index",
+        {uuid_arg(log.id),
+         {INT2OID, Int16GetDatum(run.level)},
+         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(run.index))},
+         {INT8OID, Int64GetDatum(static_cast<std::int64_t>(run.index + run.count))}});
+    bool complete = SPI_processed == run.count;
+    for (std::uint64_t i = 0; complete && i < run.count; i++) {
+        bool null;
+        complete = read_digest(result_value(i, 1, &null), &hashes[i]);
+    }
+    SPI_freetuptable(SPI_tuptable);
+    return complete;
 }
 
 bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree, Digest* hash) {

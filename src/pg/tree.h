@@ -10,14 +10,25 @@ namespace auditchain::pg {
 
 // The newest tree of a log, as its newest checkpoint has it. SPI is connected.
 struct TreeHead {
-    Frontier frontier;  // the size too
-    Digest root;        // of the tree without leaves, if the log has no checkpoint
-    bool exists;        // the log has a checkpoint
+    std::int64_t size;  // how many entries it covers
+    Frontier frontier;
+    Digest root;  // of the tree without leaves, if the log has no checkpoint
+    bool exists;  // the log has a checkpoint
+    bool sound;   // the frontier fits size and root; else it is that of no leaves
     std::int32_t incarnation;
     char* note;          // nullptr: not signed; palloc'd
     char* verifier_key;  // nullptr: not signed; palloc'd
 };
 TreeHead read_tree_head(const Log& log);
+
+// What is wrong with a head where the sealed ranges reach further, or less far; nullptr: nothing.
+const char* reach_fault(const Log& log, const TreeHead& head);
+
+// The newest tree, with an error where something is wrong with its head.
+TreeHead require_tree_head(const Log& log);
+
+// Reads the frontier of a checkpoint; false, and that of no leaves, where it does not fit.
+bool read_frontier(std::int64_t size, const bytea* stored, const Digest& root, Frontier* frontier);
 
 // The leaf hash of the entry at a place of a chain.
 Digest leaf_hash_of(const char* log_id, const char* chain, std::int64_t position,
@@ -39,9 +50,14 @@ struct SealedRange {
 std::span<SealedRange> read_sealed_ranges(const Log& log, std::int64_t first, std::int64_t end,
                                           std::int64_t limit);
 
+// The last range of all; chain_id 0: none.
+SealedRange read_newest_range(const Log& log);
+
 // The leaf of an entry; -1 where it is not sealed.
 std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position);
 
+// The hashes of subtrees at a stored level; false when one is missing.
+bool read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes);
 // The newest position of a chain that the tree of this size has; 0: none.
 std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t tree_size);
 

@@ -33,6 +33,13 @@ struct StoredCheckpoint {
     bool sound;  // the frontier has this root
 };
 
+// Stored hashes of the lowest level, side by side.
+struct StoredHashes {
+    SubtreeRun run;
+    bool complete;
+    Digest hashes[kBatch];
+};
+
 struct TreeCheck {
     const Log* log;
     const char* log_id;
@@ -40,11 +47,16 @@ struct TreeCheck {
     const ViolationReceiver* receiver;
     LinkReader* links;
     Frontier frontier;           // of the log as it is
+    std::int64_t end;            // behind the last sealed leaf
+    StoredHashes stored;         // being compared
+    bool differs;                // one is not that of the entries since the checkpoint before
+    bool edited;                 // so, where the checkpoint says that the entries are the sealed
     SealedRange range;           // that is being read
     const char* chain;           // its name
     MemoryContext context;       // of a batch of ranges
     std::int64_t mismatches;     // of checkpoints in a row that nothing explains
     ReportedViolation mismatch;  // for the first of them
+    bool reported;               // there were such
 };
 
 const char* shown(const char* chain) {
@@ -73,6 +85,26 @@ void begin_range(TreeCheck* check, const SealedRange& range) {
     check->chain = known ? chain_name(name.key, name.lane) : "";
 }
 
+// Compares the stored hash of a subtree. The lowest are many, and read by the batch.
+void compare_stored(TreeCheck* check, const SubtreeHash& computed) {
+    SubtreeRun wanted = {computed.subtree.level, computed.subtree.index, 1};
+    if (wanted.level > kStoredLevels) {
+        Digest stored;
+        check->differs |=
+            !read_stored_hashes(*check->log, wanted, &stored) || stored != computed.hash;
+        return;
+    }
+    SubtreeRun& run = check->stored.run;
+    if (wanted.index - run.index >= run.count) {
+        auto complete = static_cast<std::uint64_t>(check->end >> kStoredLevels);
+        run = {wanted.level, wanted.index,
+               std::clamp<std::uint64_t>(complete - wanted.index, 1, kBatch)};
+        check->stored.complete = read_stored_hashes(*check->log, run, check->stored.hashes);
+    }
+    check->differs |=
+        !check->stored.complete || check->stored.hashes[wanted.index - run.index] != computed.hash;
+}
+
 void append_leaf(TreeCheck* check, std::int64_t position, const Digest* checksum) {
     // What is not there has a leaf that no entry has.
     Digest hash = {};
@@ -80,7 +112,16 @@ void append_leaf(TreeCheck* check, std::int64_t position, const Digest* checksum
         hash = leaf_hash_of(check->log_id, check->chain, position, *checksum);
     }
     Sha256& hasher = sha256();
-    barrier([&] { check->frontier.append(hasher, hash); });
+    SubtreeHash completed[8];
+    std::size_t count = 0;
+    barrier([&] {
+        for (const SubtreeHash& subtree : check->frontier.append(hasher, hash)) {
+            completed[count++] = subtree;
+        }
+    });
+    for (std::size_t i = 0; i < count; i++) {
+        compare_stored(check, completed[i]);
+    }
 }
 
 // Appends the leaves of a range's entries that are in the tree of `end` leaves and not yet in ours.
@@ -158,6 +199,7 @@ void end_mismatches(TreeCheck* check) {
     }
     check->receiver->take(check->receiver->state, check->mismatch);
     check->mismatches = 0;
+    check->reported = true;
 }
 
 // One violation for all mismatches in a row: a history rewritten from some entry on changes every
@@ -179,12 +221,14 @@ void add_mismatch(TreeCheck* check, std::int64_t first_leaf, const char* detail)
 // so several causes are told apart.
 void check_tree(TreeCheck* check, const StoredCheckpoint& checkpoint, const Frontier& before) {
     auto first = static_cast<std::int64_t>(before.size());
+    check->differs = false;
     read_to(check, checkpoint.size);
     Digest root;
     Sha256& hasher = sha256();
     barrier([&] { root = check->frontier.root(hasher); });
     if (checkpoint.sound && root == checkpoint.root) {
         end_mismatches(check);
+        check->edited |= check->differs;
     } else if (!checkpoint.sound) {
         add_mismatch(check, first,
                      psprintf("the checkpoint of %lld entries is not as it was made",
@@ -200,34 +244,30 @@ void check_tree(TreeCheck* check, const StoredCheckpoint& checkpoint, const Fron
     }
 }
 
-// The checkpoints of more than `after` entries, palloc'd, at most kBatch.
-std::span<StoredCheckpoint> read_checkpoints(const Log& log, std::int64_t after) {
-    query_catalog(
+// The checkpoints of more than `after` entries and not beyond `end`, palloc'd, at most kBatch.
+std::span<StoredCheckpoint> read_checkpoints(const Log& log, std::int64_t after, std::int64_t end) {
+    query_catalog_as_seen(
         "SELECT DISTINCT ON (tree_size) tree_size, root, frontier FROM auditchain.checkpoint "
-        "WHERE log_id = $1 AND tree_size > $2 ORDER BY tree_size, incarnation LIMIT $3",
-        {uuid_arg(log.id), {INT8OID, Int64GetDatum(after)}, {INT8OID, Int64GetDatum(kBatch)}});
+        "WHERE log_id = $1 AND tree_size > $2 AND tree_size <= $3 "
+        "ORDER BY tree_size, incarnation LIMIT $4",
+        {uuid_arg(log.id),
+         {INT8OID, Int64GetDatum(after)},
+         {INT8OID, Int64GetDatum(end)},
+         {INT8OID, Int64GetDatum(kBatch)}});
     std::uint64_t count = SPI_processed;
     auto* checkpoints =
         static_cast<StoredCheckpoint*>(palloc0((count + 1) * sizeof(StoredCheckpoint)));
-    Sha256& hasher = sha256();
     for (std::uint64_t i = 0; i < count; i++) {
         HeapTuple row = SPI_tuptable->vals[i];
         TupleDesc descriptor = SPI_tuptable->tupdesc;
         bool null;
         auto* checkpoint = new (&checkpoints[i]) StoredCheckpoint{};
         checkpoint->size = DatumGetInt64(SPI_getbinval(row, descriptor, 1, &null));
-        bool read = read_digest(SPI_getbinval(row, descriptor, 2, &null), &checkpoint->root);
-        bytea* bytes = DatumGetByteaPP(SPI_getbinval(row, descriptor, 3, &null));
-        std::string_view frontier(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-        barrier([&] {
-            try {
-                checkpoint->frontier =
-                    Frontier(static_cast<std::uint64_t>(checkpoint->size), frontier);
-                checkpoint->sound = read && checkpoint->frontier.root(hasher) == checkpoint->root;
-            } catch (const Malformed&) {
-                checkpoint->sound = false;
-            }
-        });
+        checkpoint->sound =
+            read_digest(SPI_getbinval(row, descriptor, 2, &null), &checkpoint->root) &&
+            read_frontier(checkpoint->size,
+                          DatumGetByteaPP(SPI_getbinval(row, descriptor, 3, &null)),
+                          checkpoint->root, &checkpoint->frontier);
     }
     SPI_freetuptable(SPI_tuptable);
     return {checkpoints, count};
@@ -237,7 +277,7 @@ void check_trees(TreeCheck* check) {
     Frontier before;
     for (;;) {
         std::span<StoredCheckpoint> checkpoints =
-            read_checkpoints(*check->log, static_cast<std::int64_t>(before.size()));
+            read_checkpoints(*check->log, static_cast<std::int64_t>(before.size()), check->end);
         for (const StoredCheckpoint& checkpoint : checkpoints) {
             check_tree(check, checkpoint, before);
             before = check->frontier;
@@ -250,18 +290,14 @@ void check_trees(TreeCheck* check) {
     end_mismatches(check);
 }
 
-std::int32_t count_checkpoints(const Log& log) {
-    query_catalog("SELECT count(*)::integer FROM auditchain.checkpoint WHERE log_id = $1",
-                  {uuid_arg(log.id)});
-    bool null;
-    return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-}
-
 }  // namespace
 
 const char* note_fault(const Log& log, const TreeHead& head) {
     if (head.note == nullptr) {
         return nullptr;
+    }
+    if (head.verifier_key == nullptr) {
+        return "its verifier key is missing";
     }
     const char* origin = newest_incarnation(log).origin;
     Ed25519Seed seed;
@@ -277,8 +313,9 @@ const char* note_fault(const Log& log, const TreeHead& head) {
             if (verify_note(hasher, note, key).result != SignatureCheck::valid ||
                 verify_note(hasher, note, clock).result != SignatureCheck::valid) {
                 fault = "its signature is not valid";
-            } else if (checkpoint.size != head.frontier.size() || checkpoint.root != head.root ||
-                       checkpoint.origin != origin || key.name != origin) {
+            } else if (checkpoint.size != static_cast<std::uint64_t>(head.size) ||
+                       checkpoint.root != head.root || checkpoint.origin != origin ||
+                       key.name != origin) {
                 fault = "its note is of another checkpoint";
             } else if (have_key && Ed25519PrivateKey::from_seed(seed).public_key() != key.key) {
                 fault = "it is signed by another key than the server's";
@@ -290,6 +327,32 @@ const char* note_fault(const Log& log, const TreeHead& head) {
     });
     return fault;
 }
+
+namespace {
+
+// What is wrong with the newest checkpoint, and with what is stored of its tree, unless the
+// checkpoints have shown that already.
+void check_head(TreeCheck* check, const TreeHead& head, const char* fault) {
+    if (!check->reported && fault == nullptr && check->edited) {
+        fault = "stored hashes of the tree are not as they were made";
+    }
+    if (!check->reported && fault == nullptr) {
+        fault = note_fault(*check->log, head);
+    }
+    if (!check->reported && fault != nullptr) {
+        check->receiver->take(check->receiver->state,
+                              {nullptr, 0, name(Violation::checkpoint_mismatch), fault});
+    }
+}
+
+std::int32_t count_checkpoints(const Log& log) {
+    query_catalog_as_seen("SELECT count(*)::integer FROM auditchain.checkpoint WHERE log_id = $1",
+                          {uuid_arg(log.id)});
+    bool null;
+    return DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+}  // namespace
 
 void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place) {
     if (places->count == places->capacity) {
@@ -307,11 +370,11 @@ void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place) {
 SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
                               const ViolationReceiver& receiver) {
     TreeHead head = read_tree_head(log);
-    if (!head.exists) {
+    const char* fault = reach_fault(log, head);
+    if (!head.exists && fault == nullptr) {
         return {};
     }
-    auto sealed = static_cast<std::int64_t>(head.frontier.size());
-    enter_phase("comparing checkpoints", sealed);
+    enter_phase("comparing checkpoints", head.size);
     auto* check = new (palloc0(sizeof(TreeCheck))) TreeCheck{};
     check->log = &log;
     check->log_id = uuid_text(log.id);
@@ -320,14 +383,11 @@ SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
     check->links = make_link_reader(log);
     check->context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
+    check->end = read_newest_range(log).end_leaf();
     read_chain_ends(log, {check_tail, check});
     check_trees(check);
-    if (const char* fault = note_fault(log, head)) {
-        receiver.take(receiver.state, {nullptr, 0, name(Violation::checkpoint_mismatch),
-                                       psprintf("of the checkpoint of %lld entries, %s",
-                                                static_cast<long long>(sealed), fault)});
-    }
-    return {count_checkpoints(log), sealed};
+    check_head(check, head, fault);
+    return {count_checkpoints(log), head.size};
 }
 
 }  // namespace auditchain::pg

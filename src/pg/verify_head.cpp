@@ -133,8 +133,9 @@ bool check_place(HeadCheck* check, const ChainEnd& end, std::int64_t position) {
 }
 
 // What is wrong with one entry may well be seen at the next: one violation a chain is enough.
-void check_head(HeadCheck* check, const ChainEnd& end, std::int64_t sealed) {
+void check_head(HeadCheck* check, const ChainEnd& end) {
     check->heads++;
+    std::int64_t sealed = end.sealed;
     if (sealed > 0) {
         if (!check_place(check, end, sealed)) {
             check->sealed_fault = true;
@@ -147,8 +148,6 @@ void check_head(HeadCheck* check, const ChainEnd& end, std::int64_t sealed) {
     }
 }
 
-// A checkpoint newer than ours may have sealed entries that our snapshot does not see: where that
-// matters, the place is that of ours.
 void check_chain(void* state, const ChainEnd& end) {
     auto* check = static_cast<HeadCheck*>(state);
     bool chosen = choose(check);
@@ -160,15 +159,14 @@ void check_chain(void* state, const ChainEnd& end) {
         return;
     }
     MemoryContext caller = MemoryContextSwitchTo(check->chain_context);
-    std::int64_t sealed = sealed_position(*check->log, end.chain_id, check->tree_size);
-    if (end.newest < sealed) {
+    if (end.newest < end.sealed) {
         check->heads += chosen;
         check->sealed_fault = true;
         report(check, tell_violation({chain_of(end), end.newest + 1, name(Violation::tail_missing),
                                       psprintf("sealed entries behind position %lld are missing",
                                                static_cast<long long>(end.newest))}));
     } else if (chosen && end.newest > 0) {
-        check_head(check, end, sealed);
+        check_head(check, end);
     }
     MemoryContextSwitchTo(caller);
     MemoryContextReset(check->chain_context);
@@ -182,16 +180,16 @@ std::int64_t count_chains(const Log& log) {
 
 // The checkpoint by itself: its root is that of its frontier, and what its note signs.
 void check_checkpoint(HeadCheck* check, const TreeHead& head) {
-    Digest root;
-    Sha256& hasher = sha256();
-    barrier([&] { root = head.frontier.root(hasher); });
-    const char* fault =
-        root != head.root ? "its root is not that of its subtrees" : note_fault(*check->log, head);
+    const char* fault = reach_fault(*check->log, head);
+    if (fault == nullptr) {
+        fault = head.sound ? note_fault(*check->log, head) : "its root is not that of its subtrees";
+        fault = fault == nullptr ? nullptr
+                                 : psprintf("of the checkpoint of %lld entries, %s",
+                                            static_cast<long long>(head.size), fault);
+    }
     check->root_is_good = fault == nullptr;
     if (fault != nullptr) {
-        report(check, tell_violation({nullptr, 0, name(Violation::checkpoint_mismatch),
-                                      psprintf("of the checkpoint of %lld entries, %s",
-                                               static_cast<long long>(check->tree_size), fault)}));
+        report(check, tell_violation({nullptr, 0, name(Violation::checkpoint_mismatch), fault}));
     }
 }
 
@@ -227,13 +225,13 @@ char* summary(const HeadCheck& check, bool sealed) {
 }
 
 Verification verify_heads(const Log& log, MemoryContext caller) {
-    TreeHead head = read_tree_head(log);
-    // Newer than the checkpoint, so that all it covers is seen, whatever the isolation level.
+    // What is committed now, whatever the isolation level: the heads, and the checkpoint.
     PushActiveSnapshot(GetLatestSnapshot());
     require_readable(log);
+    TreeHead head = read_tree_head(log);
     auto* check = new (palloc0(sizeof(HeadCheck))) HeadCheck{};
     check->log = &log;
-    check->tree_size = static_cast<std::int64_t>(head.frontier.size());
+    check->tree_size = head.size;
     check->root = head.root;
     check->links = make_link_reader(log);
     check->receipts = begin_receipt_check(log);

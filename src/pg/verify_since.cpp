@@ -185,7 +185,7 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
     check.chain_context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain chain", ALLOCSET_DEFAULT_SIZES);
     begin_progress(log.relation, "verify", "reading entries", -1);
-    auto size = static_cast<std::int64_t>(read_tree_head(log).frontier.size());
+    std::int64_t size = require_tree_head(log).size;
     if (kept.size > size) {
         check_size(&check, kept, size);
     } else {
@@ -218,7 +218,7 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
 
 // A checkpoint by its size: one of those on record.
 KeptCheckpoint find_checkpoint(const Log& log, std::int64_t size) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT root FROM auditchain.checkpoint WHERE log_id = $1 AND tree_size = $2 LIMIT 1",
         {uuid_arg(log.id), {INT8OID, Int64GetDatum(size)}});
     KeptCheckpoint kept = {size, {}, true};
@@ -243,7 +243,7 @@ struct KnownOrigin {
 };
 
 KnownOrigin find_origin(const Log& log, const char* origin) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT i.incarnation = max(i.incarnation) OVER (), "
         "(SELECT verifier_key FROM auditchain.checkpoint AS c WHERE c.log_id = i.log_id "
         "AND c.incarnation = i.incarnation AND verifier_key IS NOT NULL ORDER BY tree_size DESC "

@@ -157,14 +157,50 @@ BEGIN;
 CALL tamper($$DELETE FROM events WHERE id BETWEEN 7 AND 9; CALL test_checkpoint.rewrite('b', 315)$$);
 SELECT kind, chain, "position" FROM auditchain.violations('events');
 ROLLBACK;
--- Edited checkpoints.
+-- Edited checkpoints, and edits to what is stored of the tree.
+CREATE PROCEDURE edit(deed text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format(deed, (SELECT log_id FROM auditchain.log WHERE relation = 'events'::regclass));
+END $$;
 BEGIN;
-UPDATE auditchain.checkpoint SET root = sha256('forged') FROM auditchain.log WHERE log.log_id = checkpoint.log_id AND relation = 'events'::regclass AND tree_size = 310;
+CALL edit($$UPDATE auditchain.checkpoint SET root = sha256('forged') WHERE log_id = %L AND tree_size = 310$$);
 SELECT kind, chain, "position", detail FROM auditchain.violations('events');
 ROLLBACK;
 BEGIN;
-UPDATE auditchain.sealed_range SET first_leaf = first_leaf + 1 FROM auditchain.log WHERE log.log_id = sealed_range.log_id AND relation = 'events'::regclass AND first_leaf > 300;
-SELECT kind FROM auditchain.violations('events');
+CALL edit($$UPDATE auditchain.checkpoint SET frontier = '\x00' WHERE log_id = %L AND tree_size = 330$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+SELECT auditchain.verify_since('events', 310);
+ROLLBACK;
+BEGIN;
+CALL edit($$DELETE FROM auditchain.checkpoint WHERE log_id = %L AND tree_size = 330$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+CALL auditchain.checkpoint('events');
+ROLLBACK;
+BEGIN;
+CALL edit($$DELETE FROM auditchain.checkpoint WHERE log_id = %L$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+ROLLBACK;
+BEGIN;
+CALL edit($$UPDATE auditchain.tree_hash SET hash = sha256('forged') WHERE log_id = %L$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+SELECT message FROM auditchain.verify_since('events', 330);
+ROLLBACK;
+BEGIN;
+CALL edit($$DELETE FROM auditchain.tree_hash WHERE log_id = %L$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+ROLLBACK;
+BEGIN;
+CALL edit($$UPDATE auditchain.sealed_range SET first_leaf = first_leaf + 1 WHERE log_id = %L AND first_leaf > 300$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+ROLLBACK;
+BEGIN;
+CALL edit($$UPDATE auditchain.sealed_range SET last_position = last_position - 1 WHERE log_id = %L AND first_leaf = 320$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
+CALL auditchain.checkpoint('events');
+ROLLBACK;
+BEGIN;
+CALL edit($$DELETE FROM auditchain.sealed_range WHERE log_id = %L AND first_leaf = 0$$);
+SELECT kind, chain, "position", detail FROM auditchain.violations('events');
 ROLLBACK;
 
 -- A break behind what is sealed is not sealed.
