@@ -241,6 +241,7 @@ std::int64_t estimated_entries(const Log& log) {
 // tampered with its index.
 void locate_violations(Verifier* verifier, std::int64_t estimated) {
     enter_phase("locating violations", estimated);
+    int guc_level = NewGUCNestLevel();
     for (const char* setting : {"enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"}) {
         set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                           false);
@@ -251,6 +252,7 @@ void locate_violations(Verifier* verifier, std::int64_t estimated) {
     verifier->scan = open_entries(log, log.released ? "e.chain_id IS NOT NULL" : nullptr);
     verify_entries(verifier);
     close_entries(verifier->scan);
+    AtEOXact_GUC(true, guc_level);
 }
 
 // The entries are intact, but not as the index on (chain_id, chain_position) shows them.
