@@ -21,7 +21,7 @@ COMMENT ON VIEW auditchain.progress IS
 COMMENT ON COLUMN auditchain.progress.pid IS 'Process, as in pg_stat_activity';
 COMMENT ON COLUMN auditchain.progress.log IS 'The log';
 COMMENT ON COLUMN auditchain.progress.command IS 'What is done: verify';
-COMMENT ON COLUMN auditchain.progress.phase IS 'Where it is: reading entries, or locating violations';
+COMMENT ON COLUMN auditchain.progress.phase IS 'Where it is: reading entries, locating violations, or comparing checkpoints';
 COMMENT ON COLUMN auditchain.progress.entries_done IS 'Entries done in this phase, by all its processes';
 COMMENT ON COLUMN auditchain.progress.entries_total IS
     'Entries in all, as the planner estimates them; NULL where the table was never analyzed';

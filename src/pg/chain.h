@@ -7,6 +7,7 @@
 extern "C" {
 #include <access/xact.h>
 #include <utils/hsearch.h>
+#include <utils/rel.h>
 }
 
 namespace auditchain::pg {
@@ -72,6 +73,9 @@ void forget_held_chains();
 // chain_head.cpp: reads the newest entry of a chain from the index on (chain_id, chain_position) of
 // every leaf, whatever snapshot the transaction has: committed entries and our own.
 Head read_head(const Log& log, std::int32_t chain_id);
+
+// chain_head.cpp: opens a leaf's index on (chain_id, chain_position); nullptr when it has none.
+Relation find_position_index(Relation leaf);
 
 // chain_head.cpp: whether this entry is there, committed or our own.
 bool entry_exists(Oid leaf, std::int32_t chain_id, std::int64_t position);

@@ -29,21 +29,6 @@ bool is_position_index(Relation index, AttrNumber chain_id, AttrNumber chain_pos
            RelationGetIndexPredicate(index) == NIL;
 }
 
-// Opens the leaf's index on (chain_id, chain_position); nullptr when it has none.
-Relation find_position_index(Relation leaf) {
-    AttrNumber chain_id = get_attnum(RelationGetRelid(leaf), "chain_id");
-    AttrNumber chain_position = get_attnum(RelationGetRelid(leaf), "chain_position");
-    ListCell* cell;
-    foreach (cell, RelationGetIndexList(leaf)) {
-        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        if (is_position_index(index, chain_id, chain_position)) {
-            return index;
-        }
-        index_close(index, AccessShareLock);
-    }
-    return nullptr;
-}
-
 Relation open_position_index(Relation leaf) {
     if (Relation index = find_position_index(leaf)) {
         return index;
@@ -114,6 +99,20 @@ Head read_leaf_head(Oid leaf, std::int32_t chain_id) {
 }
 
 }  // namespace
+
+Relation find_position_index(Relation leaf) {
+    AttrNumber chain_id = get_attnum(RelationGetRelid(leaf), "chain_id");
+    AttrNumber chain_position = get_attnum(RelationGetRelid(leaf), "chain_position");
+    ListCell* cell;
+    foreach (cell, RelationGetIndexList(leaf)) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        if (is_position_index(index, chain_id, chain_position)) {
+            return index;
+        }
+        index_close(index, AccessShareLock);
+    }
+    return nullptr;
+}
 
 bool has_position_index(Relation leaf) {
     Relation index = find_position_index(leaf);

@@ -6,7 +6,7 @@
 #include "pg/entry.h"
 #include "pg/entry_scan.h"
 #include "pg/errors.h"
-#include "pg/guard.h"
+#include "pg/leaf_tables.h"
 #include "pg/payload.h"
 #include "pg/progress.h"
 #include "pg/receipt.h"
@@ -18,10 +18,6 @@ extern "C" {
 #include <catalog/pg_proc.h>
 #include <executor/tuptable.h>
 #include <miscadmin.h>
-#include <optimizer/cost.h>
-#include <optimizer/optimizer.h>
-#include <optimizer/paths.h>
-#include <storage/bufmgr.h>
 #include <storage/spin.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
@@ -198,29 +194,6 @@ void scan_leaves(const Log& log, SharedPass* pass) {
     SpinLockRelease(&pass->mutex);
 }
 
-// The leaves, locked, as tables to plan for.
-struct Leaves {
-    Relation* tables;
-    int count;
-};
-
-Leaves open_leaves(const Log& log) {
-    List* relations = log_leaves(log.relation);
-    Leaves leaves = {
-        static_cast<Relation*>(palloc(sizeof(Relation) * (list_length(relations) + 1))), 0};
-    ListCell* cell;
-    foreach (cell, relations) {
-        leaves.tables[leaves.count++] = table_open(lfirst_oid(cell), AccessShareLock);
-    }
-    return leaves;
-}
-
-void close_leaves(const Leaves& leaves) {
-    for (int i = 0; i < leaves.count; i++) {
-        table_close(leaves.tables[i], NoLock);
-    }
-}
-
 // An output function that must not run in a worker keeps all of the pass in this process.
 bool is_parallel_safe(const Log& log) {
     for (const LogColumn& column : log.columns) {
@@ -233,29 +206,6 @@ bool is_parallel_safe(const Log& log) {
         }
     }
     return true;
-}
-
-// As many as the planner gives to a parallel sequential scan (compute_parallel_worker in
-// optimizer/path/allpaths.c): the first from min_parallel_table_scan_size on, another at each three
-// times of that.
-int worker_count(const Log& log, const Leaves& leaves) {
-    if (IsInParallelMode() || !is_parallel_safe(log)) {
-        return 0;
-    }
-    double blocks = 0;
-    int wanted = -1;  // the storage parameter parallel_workers
-    for (int i = 0; i < leaves.count; i++) {
-        blocks += RelationGetNumberOfBlocks(leaves.tables[i]);
-        wanted = std::max(wanted, RelationGetParallelWorkers(leaves.tables[i], -1));
-    }
-    if (wanted < 0) {
-        wanted = 0;
-        double threshold = std::max(min_parallel_table_scan_size, 1);
-        for (; blocks >= threshold && wanted < max_parallel_workers_per_gather; threshold *= 3) {
-            wanted++;
-        }
-    }
-    return std::min(wanted, max_parallel_workers_per_gather);
 }
 
 Size pass_size(const Leaves& leaves, Snapshot snapshot) {
@@ -337,10 +287,6 @@ void add_chain_end(void* state, const ChainEnd& end) {
     }
 }
 
-bool have_position_indexes(const Leaves& leaves) {
-    return std::all_of(leaves.tables, leaves.tables + leaves.count, has_position_index);
-}
-
 }  // namespace
 
 EntryPass pass_over_entries(const Log& log) {
@@ -349,7 +295,7 @@ EntryPass pass_over_entries(const Log& log) {
     EntryPass result = {};
     // Without the index the newest entry of each chain would be another scan.
     if (have_position_indexes(leaves)) {
-        int workers = worker_count(log, leaves);
+        int workers = is_parallel_safe(log) ? worker_count(leaves) : 0;
         Tally tally =
             workers > 0 ? scan_with_workers(log, leaves, workers) : scan_alone(log, leaves);
         if (tally.sound) {

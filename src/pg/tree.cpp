@@ -121,6 +121,35 @@ bool read_frontier(std::int64_t size, const bytea* stored, const Digest& root, F
     return sound;
 }
 
+std::span<StoredCheckpoint> read_checkpoints(const Log& log, std::int64_t size,
+                                             std::int32_t incarnation, std::int64_t end,
+                                             std::int64_t limit) {
+    query_catalog_as_seen(
+        "SELECT tree_size, incarnation, root, frontier FROM auditchain.checkpoint "
+        "WHERE log_id = $1 AND (tree_size, incarnation) > ($2, $3) AND tree_size <= $4 "
+        "ORDER BY tree_size, incarnation LIMIT $5",
+        {uuid_arg(log.id),
+         {INT8OID, Int64GetDatum(size)},
+         {INT4OID, Int32GetDatum(incarnation)},
+         {INT8OID, Int64GetDatum(end)},
+         {INT8OID, Int64GetDatum(limit)}});
+    std::uint64_t count = SPI_processed;
+    auto* checkpoints =
+        static_cast<StoredCheckpoint*>(palloc((count + 1) * sizeof(StoredCheckpoint)));
+    for (std::uint64_t i = 0; i < count; i++) {
+        bool null;
+        auto* checkpoint = new (&checkpoints[i]) StoredCheckpoint{};
+        checkpoint->size = result_bigint(i, 1);
+        checkpoint->incarnation = DatumGetInt32(result_value(i, 2, &null));
+        checkpoint->sound =
+            read_digest(result_value(i, 3, &null), &checkpoint->root) &&
+            read_frontier(checkpoint->size, DatumGetByteaPP(result_value(i, 4, &null)),
+                          checkpoint->root, &checkpoint->frontier);
+    }
+    SPI_freetuptable(SPI_tuptable);
+    return {checkpoints, count};
+}
+
 Digest leaf_hash_of(const char* log_id, const char* chain, std::int64_t position,
                     const Digest& checksum) {
     Sha256& hasher = sha256();
@@ -217,6 +246,19 @@ bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtre
     }
     pfree(hashes);
     return complete;
+}
+
+bool make_frontier(const Log& log, LinkReader* reader, std::int64_t size, Frontier* frontier) {
+    Digest hashes[64];
+    std::size_t count = 0;
+    for (const Subtree& subtree : frontier_subtrees(static_cast<std::uint64_t>(size))) {
+        if (!read_subtree_hash(log, reader, subtree, &hashes[count++])) {
+            return false;
+        }
+    }
+    std::string_view bytes(reinterpret_cast<const char*>(hashes), count * sizeof(Digest));
+    barrier([&] { *frontier = Frontier(static_cast<std::uint64_t>(size), bytes); });
+    return true;
 }
 
 void store_subtree_hash(const Log& log, const SubtreeHash& hash) {

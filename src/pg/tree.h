@@ -30,6 +30,21 @@ TreeHead require_tree_head(const Log& log);
 // Reads the frontier of a checkpoint; false, and that of no leaves, where it does not fit.
 bool read_frontier(std::int64_t size, const bytea* stored, const Digest& root, Frontier* frontier);
 
+// A checkpoint on record.
+struct StoredCheckpoint {
+    std::int64_t size = 0;
+    std::int32_t incarnation = 0;
+    Digest root{};
+    Frontier frontier{};
+    bool sound = false;  // the frontier fits size and root
+};
+
+// The checkpoints, by size, that are behind one of this size and incarnation and not of more than
+// `end` entries; palloc'd, at most `limit`.
+std::span<StoredCheckpoint> read_checkpoints(const Log& log, std::int64_t size,
+                                             std::int32_t incarnation, std::int64_t end,
+                                             std::int64_t limit);
+
 // The leaf hash of the entry at a place of a chain.
 Digest leaf_hash_of(const char* log_id, const char* chain, std::int64_t position,
                     const Digest& checksum);
@@ -64,6 +79,10 @@ std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t
 // The hash of a complete subtree of the sealed tree; false when an entry below it, or a stored
 // hash, is missing.
 bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtree, Digest* hash);
+
+// The frontier of the sealed tree's first `size` leaves, by the stored hashes and, for what is left
+// of 256 leaves, by the entries; false when one of them is missing.
+bool make_frontier(const Log& log, LinkReader* reader, std::int64_t size, Frontier* frontier);
 
 [[noreturn]] void refuse_damaged_tree(const Log& log, const char* detail);
 

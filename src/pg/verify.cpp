@@ -338,7 +338,8 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
         locate_violations(verifier, estimated);
     }
     ViolationReceiver sealed_receiver = {report_sealed, verifier};
-    verifier->sealed = verify_checkpoints(log, &verifier->faulty_places, sealed_receiver);
+    verifier->sealed =
+        verify_checkpoints(log, pass.intact, &verifier->faulty_places, sealed_receiver);
     verify_guard(verifier);
     if (!pass.intact && verifier->violations == 0) {
         warn_of_index(log);

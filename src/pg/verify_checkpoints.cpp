@@ -11,6 +11,7 @@
 #include "pg/key_ring.h"
 #include "pg/progress.h"
 #include "pg/tree.h"
+#include "pg/tree_pass.h"
 
 #include <openssl/crypto.h>
 
@@ -25,13 +26,6 @@ namespace {
 
 constexpr std::int64_t kBatch = 1000;
 constexpr std::size_t kMaxPlaces = 100000;
-
-struct StoredCheckpoint {
-    std::int64_t size;
-    Digest root;
-    Frontier frontier;
-    bool sound;  // the frontier has this root
-};
 
 // Stored hashes of the lowest level, side by side.
 struct StoredHashes {
@@ -194,8 +188,9 @@ void end_mismatches(TreeCheck* check) {
     }
     if (check->mismatches > 1) {
         check->mismatch.detail =
-            psprintf("%s; so are %lld checkpoints behind it", check->mismatch.detail,
-                     static_cast<long long>(check->mismatches - 1));
+            psprintf(check->mismatches == 2 ? "%s; so is %lld checkpoint behind it"
+                                            : "%s; so are %lld checkpoints behind it",
+                     check->mismatch.detail, static_cast<long long>(check->mismatches - 1));
     }
     check->receiver->take(check->receiver->state, check->mismatch);
     check->mismatches = 0;
@@ -244,43 +239,16 @@ void check_tree(TreeCheck* check, const StoredCheckpoint& checkpoint, const Fron
     }
 }
 
-// The checkpoints of more than `after` entries and not beyond `end`, palloc'd, at most kBatch.
-std::span<StoredCheckpoint> read_checkpoints(const Log& log, std::int64_t after, std::int64_t end) {
-    query_catalog_as_seen(
-        "SELECT DISTINCT ON (tree_size) tree_size, root, frontier FROM auditchain.checkpoint "
-        "WHERE log_id = $1 AND tree_size > $2 AND tree_size <= $3 "
-        "ORDER BY tree_size, incarnation LIMIT $4",
-        {uuid_arg(log.id),
-         {INT8OID, Int64GetDatum(after)},
-         {INT8OID, Int64GetDatum(end)},
-         {INT8OID, Int64GetDatum(kBatch)}});
-    std::uint64_t count = SPI_processed;
-    auto* checkpoints =
-        static_cast<StoredCheckpoint*>(palloc0((count + 1) * sizeof(StoredCheckpoint)));
-    for (std::uint64_t i = 0; i < count; i++) {
-        HeapTuple row = SPI_tuptable->vals[i];
-        TupleDesc descriptor = SPI_tuptable->tupdesc;
-        bool null;
-        auto* checkpoint = new (&checkpoints[i]) StoredCheckpoint{};
-        checkpoint->size = DatumGetInt64(SPI_getbinval(row, descriptor, 1, &null));
-        checkpoint->sound =
-            read_digest(SPI_getbinval(row, descriptor, 2, &null), &checkpoint->root) &&
-            read_frontier(checkpoint->size,
-                          DatumGetByteaPP(SPI_getbinval(row, descriptor, 3, &null)),
-                          checkpoint->root, &checkpoint->frontier);
-    }
-    SPI_freetuptable(SPI_tuptable);
-    return {checkpoints, count};
-}
-
 void check_trees(TreeCheck* check) {
     Frontier before;
+    StoredCheckpoint last = {.size = 0, .incarnation = PG_INT32_MAX};  // of no entries is none
     for (;;) {
         std::span<StoredCheckpoint> checkpoints =
-            read_checkpoints(*check->log, static_cast<std::int64_t>(before.size()), check->end);
+            read_checkpoints(*check->log, last.size, last.incarnation, check->end, kBatch);
         for (const StoredCheckpoint& checkpoint : checkpoints) {
             check_tree(check, checkpoint, before);
             before = check->frontier;
+            last = checkpoint;
         }
         if (checkpoints.empty()) {
             break;
@@ -367,25 +335,28 @@ void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place) {
     places->places[places->count++] = place;
 }
 
-SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
+SealedPart verify_checkpoints(const Log& log, bool entries_intact, FaultyPlaces* faulty,
                               const ViolationReceiver& receiver) {
     TreeHead head = read_tree_head(log);
     const char* fault = reach_fault(log, head);
     if (!head.exists && fault == nullptr) {
         return {};
     }
-    enter_phase("comparing checkpoints", head.size);
     auto* check = new (palloc0(sizeof(TreeCheck))) TreeCheck{};
     check->log = &log;
-    check->log_id = uuid_text(log.id);
     check->faulty = faulty;
     check->receiver = &receiver;
-    check->links = make_link_reader(log);
-    check->context =
-        AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
     check->end = read_newest_range(log).end_leaf();
+    enter_phase("comparing checkpoints", check->end);
     read_chain_ends(log, {check_tail, check});
-    check_trees(check);
+    if (!entries_intact || !tree_is_as_stored(log, check->end)) {
+        enter_phase("comparing checkpoints", check->end);
+        check->log_id = uuid_text(log.id);
+        check->links = make_link_reader(log);
+        check->context = AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges",
+                                               ALLOCSET_DEFAULT_SIZES);
+        check_trees(check);
+    }
     check_head(check, head, fault);
     return {count_checkpoints(log), head.size};
 }

@@ -28,8 +28,9 @@ struct SealedPart {
 
 // Reports sealed entries that are gone from the ends of chains (tail_missing) and checkpoints that
 // are not of the log as it is (checkpoint_mismatch), but for those that the faulty places explain.
-// Reads all sealed entries by the index, in the active snapshot. SPI is connected.
-SealedPart verify_checkpoints(const Log& log, FaultyPlaces* faulty,
+// Reads all sealed entries by the index, in the active snapshot: in parallel where the entries are
+// known to be intact by themselves and the tree is, too. SPI is connected.
+SealedPart verify_checkpoints(const Log& log, bool entries_intact, FaultyPlaces* faulty,
                               const ViolationReceiver& receiver);
 
 // What is wrong with the note of the newest checkpoint; nullptr: nothing, or it is not signed.

@@ -128,31 +128,6 @@ void check_chain(void* state, const ChainEnd& end) {
     MemoryContextReset(check->chain_context);
 }
 
-// The root that the log's tree has at a size, by the stored hashes; false where entries below it
-// are missing.
-bool root_at(const Log& log, std::int64_t size, Digest* root) {
-    Sha256& hasher = sha256();
-    if (size == 0) {
-        barrier([&] { *root = empty_root(hasher); });
-        return true;
-    }
-    LinkReader* links = make_link_reader(log);
-    Digest hashes[64];
-    std::size_t count = 0;
-    for (const Subtree& subtree : frontier_subtrees(static_cast<std::uint64_t>(size))) {
-        if (!read_subtree_hash(log, links, subtree, &hashes[count++])) {
-            return false;
-        }
-    }
-    barrier([&] {
-        *root = hashes[count - 1];
-        for (std::size_t i = count - 1; i-- > 0;) {
-            *root = node_hash(hasher, hashes[i], *root);
-        }
-    });
-    return true;
-}
-
 void check_size(SinceCheck* check, const KeptCheckpoint& kept, std::int64_t size) {
     Violation kind = kept.newest_life ? Violation::tail_missing : Violation::incarnation_changed;
     report(check,
@@ -166,8 +141,12 @@ void check_size(SinceCheck* check, const KeptCheckpoint& kept, std::int64_t size
 
 // Whether the log's tree still begins with the checkpoint's.
 void check_root(SinceCheck* check, const KeptCheckpoint& kept) {
-    Digest root;
-    if (!root_at(*check->log, kept.size, &root) || root != kept.root) {
+    Frontier frontier;
+    Digest root = {};
+    Sha256& hasher = sha256();
+    bool complete = make_frontier(*check->log, make_link_reader(*check->log), kept.size, &frontier);
+    barrier([&] { root = frontier.root(hasher); });
+    if (!complete || root != kept.root) {
         report(check,
                {nullptr, 0, name(Violation::checkpoint_mismatch),
                 psprintf("the checkpoint of %lld entries is of other entries than the log has",
