@@ -265,6 +265,33 @@ is( $node->safe_psql('postgres', q{
 	SELECT string_agg(auditchain.verify_receipt('forged', chain_id, chain_position)::text, ' ' ORDER BY id) FROM forged;
 	ROLLBACK}), 'true true true false true true true true true', 'a receipt vouches for the content');
 
+# verify_since() checks the receipts of what is newer than its checkpoint; what is older has the checkpoint
+# to vouch for it, and its receipts are left alone.
+sub since
+{
+	my ($deed) = @_;
+	return $node->safe_psql(
+		'postgres', qq{
+		BEGIN;
+		CALL auditchain.checkpoint('forged');
+		INSERT INTO forged SELECT i, 'a', 'newer ' || i FROM generate_series(10, 15) i;
+		CALL tamper('forged', \$deed\$$deed\$deed\$);
+		SELECT intact, total_events, violations, message FROM auditchain.verify_since('forged', 9);
+		ROLLBACK}) =~ s/its checksum was.*|: their checksums.*//gr;
+}
+is(since('SELECT 1'), 't|6|0|All 6 audit events since the checkpoint of 9 entries verified. Chain integrity intact.',
+	'receipts since a checkpoint');
+is( since(q{UPDATE LOG SET note = 'forged' WHERE id = 13; CALL recompute('LOG', 13)}),
+	'f|6|1|Chain integrity violated: 1 violation since the checkpoint of 9 entries. First: receipt_invalid at position 13 '
+	  . 'of chain []/0: entry id = 13 has a receipt that no key of this server makes: ',
+	'one forged since, and those behind it with it');
+is(since(q{UPDATE LOG SET receipt = sha256('x') WHERE id = 10}) =~ s/: entry.*//r,
+	'f|6|1|Chain integrity violated: 1 violation since the checkpoint of 9 entries. First: receipt_invalid at position 10 of chain []/0',
+	'the first behind the checkpoint');
+is(since(q{UPDATE LOG SET receipt = sha256('x') WHERE id IN (4, 9)}),
+	't|6|0|All 6 audit events since the checkpoint of 9 entries verified. Chain integrity intact.',
+	'receipts of what is older are not looked at');
+
 # Rotation
 
 use_secrets($node, $key_file, $secrets[1], $secrets[0]);
