@@ -30,6 +30,6 @@ COMMENT ON COLUMN auditchain.chain_locks.lane IS 'Lane of the chain';
 COMMENT ON COLUMN auditchain.chain_locks.keys IS
     'Keys that the lock can stand for, of the chains begun so far: several where a log has thousands';
 COMMENT ON COLUMN auditchain.chain_locks.granted IS 'Whether the session has the chain, or waits for it';
-COMMENT ON COLUMN auditchain.chain_locks.waiting_since IS 'When the waiting began';
+COMMENT ON COLUMN auditchain.chain_locks.waiting_since IS 'When it queued for the lock';
 COMMENT ON COLUMN auditchain.chain_locks.blocked_by IS 'Processes that the session waits for';
 GRANT SELECT ON auditchain.chain_locks TO PUBLIC;

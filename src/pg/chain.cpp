@@ -235,7 +235,12 @@ void hand_over_held_chains() {
         // Who commits the prepared transaction knows nothing of its heads.
         forget_cached_head(chain->log, chain->chain_id);
         hand_lane_to_transaction(chain->key, chain->lane);
+        chain->lane = -1;
     });
+}
+
+void free_held_chains() {
+    for_each_held_chain([](HeldChain* chain) { unlock_lane(chain->key, chain->lane); });
 }
 
 void forget_held_chains() {

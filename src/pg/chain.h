@@ -67,6 +67,7 @@ void extend_chain(HeldChain* chain, std::int64_t position, const Digest& checksu
 bool holds_chains();
 void settle_held_chains();     // before the commit record: are their heads what we think?
 void publish_held_chains();    // after it: cache the heads, free the locks; raises no error
+void free_held_chains();       // after an abort: free the locks
 void hand_over_held_chains();  // to a prepared transaction
 void forget_held_chains();
 

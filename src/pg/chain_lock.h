@@ -6,8 +6,8 @@
 namespace auditchain::pg {
 
 // Takes the first free lane of a key, waiting only when all are taken; returns the lane. The lock
-// is the session's: it outlives savepoints, and the end of the transaction has to free it. An abort
-// frees it by itself.
+// is the session's: it outlives savepoints, and the end of the transaction has to free it. (An
+// abort frees it by itself, but tells nobody.)
 int lock_lane(const ChainKey& key, int lanes);
 
 // Takes the lock of one lane, waiting for it.

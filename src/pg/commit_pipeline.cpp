@@ -75,8 +75,9 @@ void end_transaction(XactEvent event, void*) {
             forbidden = false;
             break;
         case XACT_EVENT_ABORT:
-            // PostgreSQL itself frees session-level locks at an abort.
+            // PostgreSQL itself would free session-level locks a little later, and wake nobody.
             restore_synchronous_commit();
+            free_held_chains();
             forget_held_chains();
             forbidden = false;
             break;

@@ -10,6 +10,7 @@ extern "C" {
 #include <catalog/pg_class.h>
 #include <catalog/pg_database.h>
 #include <executor/executor.h>
+#include <storage/proc.h>
 #include <utils/acl.h>
 #include <utils/wait_event.h>
 #if PG_VERSION_NUM >= 160000
@@ -61,6 +62,15 @@ inline std::uint32_t wait_event([[maybe_unused]] const char* name) {
 }
 
 inline constexpr bool kHasTransactionTimeout = PG_VERSION_NUM >= 170000;
+
+// The local number of a backend's transaction, read without a lock; 0 when it is in none.
+inline LocalTransactionId local_transaction(const PGPROC* backend) {
+#if PG_VERSION_NUM >= 170000
+    return *const_cast<const volatile LocalTransactionId*>(&backend->vxid.lxid);
+#else
+    return *const_cast<const volatile LocalTransactionId*>(&backend->lxid);
+#endif
+}
 
 inline bool owns_relation(Oid relation, Oid role) {
 #if PG_VERSION_NUM >= 160000

@@ -4,6 +4,7 @@
 #include "pg/database_ddl.h"
 #include "pg/head_cache.h"
 #include "pg/key_ring.h"
+#include "pg/lane_board.h"
 #include "pg/log_cache.h"
 #include "pg/progress.h"
 #include "pg/settings.h"
@@ -22,6 +23,7 @@ void _PG_init(void) {
     auditchain::pg::init_commit_pipeline();
     if (process_shared_preload_libraries_in_progress) {
         auditchain::pg::init_head_cache();
+        auditchain::pg::init_lane_board();
         auditchain::pg::init_progress();
         auditchain::pg::init_key_ring();
         // pg_upgrade must find its databases as it left them, and nobody in them.
