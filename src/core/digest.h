@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace auditchain {
 
@@ -35,6 +36,31 @@ inline void write_hex(const std::uint8_t* bytes, std::size_t n, char* out) noexc
     for (std::size_t i = 0; i < n; ++i) {
         std::memcpy(out + 2 * i, kHexOfByte[bytes[i]].data(), 2);
     }
+}
+
+/// Return the value of a hex digit of either case, or -1.
+inline int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/// Read 32 bytes from 64 hex digits; false where the text is something else.
+inline bool read_hex(std::string_view hex, std::array<std::uint8_t, 32>* out) noexcept {
+    if (hex.size() != 2 * out->size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < out->size(); ++i) {
+        const int high = hex_value(hex[2 * i]);
+        const int low = hex_value(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        (*out)[i] = static_cast<std::uint8_t>(high << 4 | low);
+    }
+    return true;
 }
 
 /// Return the 64 lower-case hex characters of a digest.

@@ -16,13 +16,8 @@ namespace {
 using namespace auditchain;
 
 std::string formatted(const ReceiptSecrets& secrets) {
-    std::string text;
-    for (std::size_t i = 0; i < secrets.count; ++i) {
-        Digest digest;
-        digest.bytes = secrets.secrets[i];
-        text += to_hex(digest) + "\n";
-    }
-    return text;
+    char text[8192];
+    return std::string(text, format_receipt_secrets(secrets, text));
 }
 
 /// The text in lower case, every line ended by LF.
@@ -65,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(!has_hex_run(error.what()));
         return 0;
     }
-    require(secrets.count > 0 && secrets.count <= kMaxReceiptSecrets);
+    require(secrets.lines() > 0 && secrets.lines() <= kMaxReceiptSecrets);
     require(formatted(secrets) == normalized(input));
     return 0;
 }
