@@ -89,11 +89,32 @@ COMMENT ON COLUMN auditchain.tree_hash.level IS '8, 16, 24, ...: the subtree has
 COMMENT ON COLUMN auditchain.tree_hash.index IS 'It begins at leaf index * 2^level';
 COMMENT ON COLUMN auditchain.tree_hash.hash IS 'Hash of the subtree (RFC 6962)';
 
+CREATE TABLE auditchain.epoch_seal (
+    log_id      uuid NOT NULL,
+    epoch       bigint NOT NULL,
+    incarnation integer NOT NULL,
+    tree_size   bigint NOT NULL,
+    root        bytea NOT NULL,
+    sealed_at   timestamptz NOT NULL,
+    mac         bytea NOT NULL,
+    PRIMARY KEY (log_id, epoch)
+);
+COMMENT ON TABLE auditchain.epoch_seal IS
+    'The newest tree of each epoch, of logs with receipts, authenticated by the evolving receipt key';
+COMMENT ON COLUMN auditchain.epoch_seal.log_id IS 'The log';
+COMMENT ON COLUMN auditchain.epoch_seal.epoch IS 'Epoch of the receipt key';
+COMMENT ON COLUMN auditchain.epoch_seal.incarnation IS 'Life of the log';
+COMMENT ON COLUMN auditchain.epoch_seal.tree_size IS 'How many entries the tree covers';
+COMMENT ON COLUMN auditchain.epoch_seal.root IS 'Root hash (RFC 6962)';
+COMMENT ON COLUMN auditchain.epoch_seal.sealed_at IS 'When';
+COMMENT ON COLUMN auditchain.epoch_seal.mac IS 'MAC over all of it, by the key of the epoch';
+
 SELECT pg_catalog.pg_extension_config_dump('auditchain.incarnation', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.checkpoint', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.daily_root', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.sealed_range', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.tree_hash', '');
+SELECT pg_catalog.pg_extension_config_dump('auditchain.epoch_seal', '');
 
 CREATE PROCEDURE auditchain.checkpoint(log regclass)
     LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_checkpoint';
@@ -141,6 +162,36 @@ COMMENT ON COLUMN auditchain.daily_roots.note IS 'Signed note; NULL where the se
 COMMENT ON COLUMN auditchain.daily_roots.publish IS
     'Text for a web page, a WORM bucket or a mailing list: the note, or the bare checkpoint where it is not signed';
 GRANT SELECT ON auditchain.daily_roots TO PUBLIC;
+
+CREATE VIEW auditchain.epoch_seals WITH (security_barrier) AS
+SELECT l.relation AS log, s.epoch, s.incarnation, s.tree_size, s.root, s.sealed_at, s.mac
+FROM auditchain.epoch_seal AS s JOIN auditchain.log AS l USING (log_id)
+WHERE has_table_privilege(l.relation, 'SELECT');
+COMMENT ON VIEW auditchain.epoch_seals IS
+    'The newest tree of each epoch, of logs with receipts that the user may read';
+COMMENT ON COLUMN auditchain.epoch_seals.log IS 'The table';
+COMMENT ON COLUMN auditchain.epoch_seals.epoch IS 'Epoch of the receipt key';
+COMMENT ON COLUMN auditchain.epoch_seals.incarnation IS 'Life of the log';
+COMMENT ON COLUMN auditchain.epoch_seals.tree_size IS 'How many entries the tree covers';
+COMMENT ON COLUMN auditchain.epoch_seals.root IS 'Root hash (RFC 6962)';
+COMMENT ON COLUMN auditchain.epoch_seals.sealed_at IS 'When';
+COMMENT ON COLUMN auditchain.epoch_seals.mac IS 'MAC over all of it, by the key of the epoch';
+GRANT SELECT ON auditchain.epoch_seals TO PUBLIC;
+
+CREATE VIEW auditchain.sealed_ranges WITH (security_barrier) AS
+SELECT l.relation AS log, s.first_leaf, s.chain_id, c.key || '/' || c.lane AS chain, s.first_position, s.last_position
+FROM auditchain.sealed_range AS s JOIN auditchain.log AS l USING (log_id)
+LEFT JOIN auditchain.chain AS c USING (chain_id)
+WHERE has_table_privilege(l.relation, 'SELECT');
+COMMENT ON VIEW auditchain.sealed_ranges IS
+    'Which entries are which leaves of the Merkle tree, of logs that the user may read';
+COMMENT ON COLUMN auditchain.sealed_ranges.log IS 'The table';
+COMMENT ON COLUMN auditchain.sealed_ranges.first_leaf IS 'Leaf of the first entry, from 0';
+COMMENT ON COLUMN auditchain.sealed_ranges.chain_id IS 'Number of the chain of the entries';
+COMMENT ON COLUMN auditchain.sealed_ranges.chain IS 'Its name';
+COMMENT ON COLUMN auditchain.sealed_ranges.first_position IS 'Position of the first entry';
+COMMENT ON COLUMN auditchain.sealed_ranges.last_position IS 'Position of the last entry';
+GRANT SELECT ON auditchain.sealed_ranges TO PUBLIC;
 
 CREATE FUNCTION auditchain.verifier_key(log regclass) RETURNS text
     STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verifier_key';

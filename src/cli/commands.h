@@ -21,6 +21,7 @@ enum ExitCode : int {
 using Command = std::function<int()>;
 
 void add_keygen(CLI::App& app, Command& chosen);
+void add_receipts(CLI::App& app, Command& chosen);
 void add_witness(CLI::App& app, Command& chosen);
 
 }  // namespace auditchain::cli

@@ -1,6 +1,9 @@
 // keygen: makes the keys of a server, and of a witness.
 
+#include <cstdio>
+#include <ctime>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -10,7 +13,9 @@
 #include "commands.h"
 #include "digest.h"
 #include "ed25519.h"
+#include "evolving_key.h"
 #include "files.h"
+#include "hmac.h"
 
 namespace auditchain::cli {
 namespace {
@@ -36,6 +41,34 @@ int make_receipt_key(const std::string& path) {
     return kFine;
 }
 
+void write_evolving_key(const std::string& path, const EvolvingKey& key, std::string_view word) {
+    char line[160];
+    create_private_file(path, {line, format_evolving_key(key, word, line)});
+    OPENSSL_cleanse(line, sizeof line);
+}
+
+int make_evolving_key(const std::string& path, const std::string& seed_path,
+                      std::uint32_t epoch_length) {
+    EvolvingKey key;
+    key.start = static_cast<std::uint64_t>(std::time(nullptr));
+    key.length = epoch_length;
+    if (RAND_priv_bytes(key.secret.data(), static_cast<int>(key.secret.size())) != 1) {
+        throw Unusable("no random numbers");
+    }
+    write_evolving_key(path, key, kEvolvingKeyWord);
+    try {
+        write_evolving_key(seed_path, key, kEvolvingSeedWord);
+    } catch (...) {
+        std::remove(path.c_str());  // a key without its seed is of no use
+        throw;
+    }
+    erase(key.secret);
+    std::cout << "auditchain.receipt_key_file = '" << path << "'\n";
+    std::cerr << "Take " << seed_path
+              << " away from this machine: who has it can forge receipts of every epoch.\n";
+    return kFine;
+}
+
 }  // namespace
 
 void add_keygen(CLI::App& app, Command& chosen) {
@@ -54,6 +87,24 @@ void add_keygen(CLI::App& app, Command& chosen) {
         "receipt", "The secret that receipts are made with: 64 hexadecimal digits.");
     receipt->add_option("FILE", path, "The file to make")->required();
     receipt->callback([&] { chosen = [] { return make_receipt_key(path); }; });
+    static std::string seed;
+    static std::uint32_t epoch = 3600;
+    CLI::App* evolving = keygen->add_subcommand(
+        "evolving",
+        "A secret for receipts that the server replaces by another each epoch, and the seed that "
+        "all of them are computed from, which `auditchain receipts` needs: keep it elsewhere.");
+    evolving
+        ->add_option("FILE", path,
+                     "The file to make for the server, which must be able to "
+                     "replace it")
+        ->required();
+    evolving->add_option("SEED", seed, "The file to make for the seed")->required();
+    evolving->add_option("--epoch", epoch, "Length of an epoch: 30s, 10min, 1h, 1d")
+        ->transform(CLI::AsNumberWithUnit(
+            std::map<std::string, std::uint32_t>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}))
+        ->check(CLI::Range(1U, kMaxEpochLength))
+        ->default_str("1h");
+    evolving->callback([&] { chosen = [] { return make_evolving_key(path, seed, epoch); }; });
 }
 
 }  // namespace auditchain::cli

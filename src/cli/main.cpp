@@ -10,8 +10,9 @@
 int main(int argc, char** argv) {
     using namespace auditchain::cli;
     CLI::App app(
-        "auditchain, the companion program of the PostgreSQL extension: keys, and a witness "
-        "that watches checkpoints from outside.",
+        "auditchain, the companion program of the PostgreSQL extension: keys, an audit of "
+        "receipts, "
+        "and a witness that watches checkpoints from outside.",
         "auditchain");
     app.set_version_flag("--version", AUDITCHAIN_VERSION);
     app.require_subcommand(1);
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
         "at.");
     Command chosen;
     add_keygen(app, chosen);
+    add_receipts(app, chosen);
     add_witness(app, chosen);
     try {
         app.parse(argc, argv);

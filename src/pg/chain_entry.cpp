@@ -104,7 +104,7 @@ void put_chain_row(const RowPlan& plan, const ChainRow& row, Datum* values, bool
         nulls[column - 1] = false;
     }
     if (plan.receipt != 0) {
-        values[plan.receipt - 1] = digest_datum(row.receipt);
+        values[plan.receipt - 1] = receipt_datum(row.receipt);
         nulls[plan.receipt - 1] = false;
     }
 }

@@ -1,7 +1,7 @@
 // Giving a row its place in a chain: for new rows and for those found when protection begins.
 #pragma once
 
-#include "core/digest.h"
+#include "core/receipt.h"
 #include "pg/chain.h"
 #include "pg/payload.h"
 
@@ -12,7 +12,7 @@ struct ChainRow {
     std::int64_t position;
     Digest previous;
     Digest checksum;
-    Digest receipt;  // of a log that has receipts
+    Receipt receipt;  // of a log that has receipts
 };
 
 // Errors unless the plan's table has the log's columns of auditchain.

@@ -7,6 +7,7 @@
 #include "pg/commit_pipeline.h"
 #include "pg/entry.h"
 #include "pg/entry_scan.h"
+#include "pg/epoch_seal.h"
 #include "pg/incarnation.h"
 #include "pg/key_ring.h"
 #include "pg/tree.h"
@@ -235,6 +236,7 @@ void extend_tree(const Log& log) {
     auto* note = static_cast<SignedNote*>(palloc0(sizeof(SignedNote)));
     sign_checkpoint(incarnation.origin, sealing.frontier.size(), root, note);
     store_checkpoint(sealing, incarnation, root, *note);
+    seal_epoch(log, incarnation, sealing.frontier.size(), root);
 }
 
 // Sealers of a log go one after another, to the end of their transactions. Beside the locks of its

@@ -32,6 +32,7 @@ struct Tally {
     std::int64_t entries;
     bool sound;  // every entry has a place, the checksum of its content, and no invalid receipt
     bool receipts_unchecked;
+    std::int64_t receipts_past;
     LinkBalance balance;
 };
 static_assert(std::is_trivially_copyable_v<Tally>);
@@ -98,8 +99,10 @@ bool column_as_digest(const LeafScan& leaf, AttrNumber column, Digest* digest) {
 // The key is the entry's by its own columns: that this is its chain's, the balance shows.
 bool has_good_receipt(const LeafScan& leaf, std::int32_t chain, std::int64_t position,
                       const Digest& checksum, std::string_view key) {
-    Digest receipt;
-    bool present = column_as_digest(leaf, leaf.plan->receipt, &receipt);
+    AttrNumber column = leaf.plan->receipt;
+    Receipt receipt;
+    bool present = !leaf.slot->tts_isnull[column - 1] &&
+                   read_receipt(leaf.slot->tts_values[column - 1], &receipt);
     int lane = find_lane(leaf.lanes, *leaf.log, chain);
     return lane >= 0 && check_receipt(leaf.receipts, {key, lane, position, checksum},
                                       present ? &receipt : nullptr) != ReceiptState::invalid;
@@ -154,7 +157,7 @@ void scan_leaf(const LeafScan& leaf, SharedPass* pass, TableScanDesc scan, Tally
 
 // One process's share of all leaves.
 void scan_leaves(const Log& log, SharedPass* pass) {
-    Tally tally = {0, true, false, LinkBalance(pass->secret)};
+    Tally tally = {0, true, false, 0, LinkBalance(pass->secret)};
     auto* lanes = static_cast<Lanes*>(palloc0(sizeof(Lanes)));  // no chain has number 0
     ReceiptCheck receipts = begin_receipt_check(log);
     MemoryContext context =
@@ -186,8 +189,10 @@ void scan_leaves(const Log& log, SharedPass* pass) {
     MemoryContextDelete(context);
 
     tally.receipts_unchecked = receipts.unchecked;
+    tally.receipts_past = receipts.past;
     SpinLockAcquire(&pass->mutex);
     pass->tally.receipts_unchecked |= tally.receipts_unchecked;
+    pass->tally.receipts_past += tally.receipts_past;
     pass->tally.entries += tally.entries;
     pass->tally.sound &= tally.sound;
     pass->tally.balance.merge(tally.balance);
@@ -228,7 +233,7 @@ void init_pass(SharedPass* pass, const Log& log, const Leaves& leaves, Snapshot 
     pass->progress = progress_slot();
     pass->secret = LinkBalance::make_secret(random);
     SpinLockInit(&pass->mutex);
-    pass->tally = {0, true, false, LinkBalance(pass->secret)};
+    pass->tally = {0, true, false, 0, LinkBalance(pass->secret)};
     pass->leaf_count = leaves.count;
     Size offset = MAXALIGN(offsetof(SharedPass, leaves) +
                            static_cast<Size>(leaves.count) * sizeof(SharedLeaf));
@@ -305,6 +310,7 @@ EntryPass pass_over_entries(const Log& log) {
             result.entries = tally.entries;
             result.intact = tally.balance.balanced();
             result.receipts_unchecked = tally.receipts_unchecked;
+            result.receipts_past = tally.receipts_past;
         }
     }
     close_leaves(leaves);

@@ -9,7 +9,8 @@ struct EntryPass {
     bool intact;           // false says no more than that: an ordered pass finds out what is wrong
     std::int64_t entries;  // these three only of an intact log
     std::int32_t chains;
-    bool receipts_unchecked;  // it has receipts, and the server no key to check them with
+    bool receipts_unchecked;     // it has receipts, and the server no key to check them with
+    std::int64_t receipts_past;  // of epochs whose keys it has not
 };
 
 // Checks the content, chain, link and receipt of every entry that the active snapshot sees. Uses as

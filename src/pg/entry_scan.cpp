@@ -3,6 +3,7 @@
 #include "pg/entry.h"
 #include "pg/errors.h"
 #include "pg/chain_row.h"
+#include "pg/receipt.h"
 #include "pg/table_columns.h"
 
 extern "C" {
@@ -70,7 +71,7 @@ void read_chain_columns(const EntryScan& scan, ScannedEntry* entry) {
     entry->entry.previous = read_checksum(scan, plan.previous_checksum);
     entry->entry.checksum = read_checksum(scan, plan.checksum);
     entry->has_receipt = plan.receipt != 0 && !scan.nulls[plan.receipt - 1] &&
-                         read_digest(scan.values[plan.receipt - 1], &entry->receipt);
+                         read_receipt(scan.values[plan.receipt - 1], &entry->receipt);
 }
 
 }  // namespace

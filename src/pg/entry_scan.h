@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/chain_walk.h"
+#include "core/receipt.h"
 #include "pg/payload.h"
 
 extern "C" {
@@ -25,7 +26,7 @@ struct ScannedEntry {
     std::int32_t chain_id;
     Entry entry;  // payload, key_matches and receipt are left to the caller; row is a row handle
     bool has_receipt;
-    Digest receipt;
+    Receipt receipt;
 };
 
 // A scan over entries. SPI must be connected from open_entries to close_entries.

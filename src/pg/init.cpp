@@ -7,6 +7,7 @@
 #include "pg/lane_board.h"
 #include "pg/log_cache.h"
 #include "pg/progress.h"
+#include "pg/receipt.h"
 #include "pg/settings.h"
 #include "pg/worker.h"
 
@@ -21,6 +22,7 @@ void _PG_init(void) {
     auditchain::pg::define_settings();
     auditchain::pg::init_log_cache();
     auditchain::pg::init_commit_pipeline();
+    auditchain::pg::init_receipts();
     if (process_shared_preload_libraries_in_progress) {
         auditchain::pg::init_head_cache();
         auditchain::pg::init_lane_board();

@@ -1,7 +1,9 @@
 #include "pg/key_ring.h"
 
-#include "core/malformed.h"
+#include "core/hmac.h"
 #include "pg/errors.h"
+#include "pg/key_reader.h"
+#include "pg/sealer_slots.h"
 #include "pg/settings.h"
 
 extern "C" {
@@ -12,27 +14,22 @@ extern "C" {
 #include <storage/shmem.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <utils/timestamp.h>
 }
 
 namespace auditchain::pg {
 namespace {
-
-// Everything secret, on pages of its own that core dumps leave out.
-struct Secrets {
-    bool has_seed;
-    Ed25519Seed seed;
-    int count;
-    ReceiptSecret receipt[kMaxReceiptSecrets];
-};
 
 struct KeyRing {
     pg_atomic_uint64 generation;
     KeyFault signing_fault;  // of the newest attempt to read it; no detail: none
     KeyFault receipt_fault;
     int ids;
-    char id[kMaxReceiptSecrets][9];  // of the receipt secrets
-    Secrets* secrets;
+    SecretName id[kMaxReceiptSecrets];  // of the receipt secrets, or their epoch
+    Secrets* secrets;                   // on pages of their own that core dumps leave out
 };
+
+constexpr int kRetryMilliseconds = 1000;  // where a key that is due cannot be replaced
 
 enum KeyLock { kRingLock, kReloadLock, kKeyLocks };
 
@@ -42,82 +39,15 @@ LWLockPadded* locks = nullptr;
 shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
 
-KeySource signing_source() {
-    return {"signing key",
-            "auditchain.signing_key_file",
-            "auditchain.signing_key_command",
-            "This makes a key: openssl genpkey -algorithm ed25519 -out FILE",
-            signing_key_file,
-            signing_key_command};
-}
-
-KeySource receipt_source() {
-    return {"receipt key",
-            "auditchain.receipt_key_file",
-            "auditchain.receipt_key_command",
-            "This makes a key: (umask 077; openssl rand -hex 32 > FILE)",
-            receipt_key_file,
-            receipt_key_command};
-}
-
-// Runs what reads a key out of a text, and turns what it throws into a fault.
-template <typename Parse>
-bool parse_key(const KeySource& source, KeyFault* fault, Parse parse) noexcept {
-    try {
-        parse();
-        return true;
-    } catch (const Malformed& error) {
-        set_fault(fault, source.how_to_make, "%s is malformed: %s.",
-                  source.file[0] != '\0' ? "The file" : "What the command writes", error.what());
-    } catch (const std::exception& error) {
-        set_fault(fault, "Look at the OpenSSL that the server uses.", "%s.", error.what());
-    }
-    return false;
-}
-
-bool parse_signing_key(const KeySource& source, std::string_view pem, Secrets* out,
-                       KeyFault* fault) {
-    return parse_key(source, fault, [&] {
-        Ed25519PrivateKey::from_pem(pem).seed(&out->seed);
-        out->has_seed = true;
-    });
-}
-
-bool parse_receipt_key(const KeySource& source, std::string_view text, Secrets* out,
-                       KeyFault* fault) {
-    return parse_key(source, fault, [&] {
-        ReceiptSecrets secrets;
-        parse_receipt_secrets(text, &secrets);
-        std::copy_n(secrets.secrets.begin(), secrets.count, out->receipt);
-        out->count = static_cast<int>(secrets.count);
-    });
-}
-
-using ParseKey = bool (*)(const KeySource& source, std::string_view text, Secrets* out,
-                          KeyFault* fault);
-
-// True when the settings name a key that was read, or none.
-bool read_key(const KeySource& source, ParseKey parse, Secrets* out, KeyFault* fault) {
-    fault->detail[0] = '\0';
-    if (!is_set(source)) {
-        return true;
-    }
-    KeyText text;
-    bool done = read_key_text(source, &text, fault) && parse(source, text, out, fault);
-    erase_key_text(&text);
-    return done;
-}
-
 void name_secrets(const Secrets& secrets) {
     ring->ids = 0;
-    for (int i = 0; i < secrets.count; i++) {
-        KeyFault fault;
-        parse_key(receipt_source(), &fault, [&] {
-            Sha256 sha256;
-            strlcpy(ring->id[i], receipt_key_id(sha256, secrets.receipt[i]).c_str(),
-                    sizeof ring->id[i]);
-            ring->ids = i + 1;
-        });
+    for (int i = 0; i <= secrets.count; i++) {
+        if (i == secrets.evolving_line) {
+            snprintf(ring->id[ring->ids++], sizeof ring->id[0], "epoch %u", secrets.evolving.epoch);
+        }
+        if (i < secrets.count && name_secret(secrets.receipt[i], ring->id[ring->ids])) {
+            ring->ids++;
+        }
     }
 }
 
@@ -129,42 +59,65 @@ void warn(const KeySource& source, const KeyFault& fault, bool kept) {
             errdetail("%s", fault.detail), errhint("%s", fault.hint));
 }
 
-// Reads both keys and puts into the ring what could be read. Raises no error.
-bool read_keys() {
+struct KeysRead {
+    Secrets secrets;
+    bool signing;  // read, or there is none
+    bool receipt;
+    KeyFault signing_fault;
+    KeyFault receipt_fault;
+};
+
+void store_signing_key(const KeysRead& read) {
+    if (read.signing) {
+        ring->secrets->has_seed = read.secrets.has_seed;
+        ring->secrets->seed = read.secrets.seed;
+    }
+    ring->signing_fault = read.signing_fault;
+}
+
+// What was there before is overwritten.
+void store_receipt_key(const KeysRead& read) {
+    if (read.receipt) {
+        ring->secrets->count = read.secrets.count;
+        std::copy(std::begin(read.secrets.receipt), std::end(read.secrets.receipt),
+                  ring->secrets->receipt);
+        ring->secrets->evolving_line = read.secrets.evolving_line;
+        ring->secrets->evolving = read.secrets.evolving;
+        name_secrets(read.secrets);
+    }
+    ring->receipt_fault = read.receipt_fault;
+}
+
+// Reads both keys, or only that of receipts, and puts into the ring what could be read. Raises no
+// error. At server start nobody else is there; later the caller holds kReloadLock.
+bool read_keys(bool both) {
+    KeysRead read = {};
+    read.secrets.evolving_line = -1;
     KeySource signing = signing_source();
     KeySource receipt = receipt_source();
-    Secrets next = {};
-    KeyFault signing_fault = {};
-    KeyFault receipt_fault = {};
-    bool signing_done = read_key(signing, parse_signing_key, &next, &signing_fault);
-    bool receipt_done = read_key(receipt, parse_receipt_key, &next, &receipt_fault);
+    read.signing = !both || read_signing_key(signing, &read.secrets, &read.signing_fault);
+    // Only who holds kReloadLock changes the ring.
+    read.receipt = read_receipt_key(receipt, *ring->secrets, &read.secrets, &read.receipt_fault);
 
     LWLockAcquire(&locks[kRingLock].lock, LW_EXCLUSIVE);
-    Secrets* secrets = ring->secrets;
-    if (signing_done) {
-        secrets->has_seed = next.has_seed;
-        secrets->seed = next.seed;
+    bool known_fault = strcmp(ring->receipt_fault.detail, read.receipt_fault.detail) == 0;
+    if (both) {
+        store_signing_key(read);
     }
-    if (receipt_done) {
-        secrets->count = next.count;
-        std::copy(std::begin(next.receipt), std::end(next.receipt), secrets->receipt);
-        name_secrets(next);
-    }
-    ring->signing_fault = signing_fault;
-    ring->receipt_fault = receipt_fault;
-    bool signing_kept = secrets->has_seed;
-    bool receipt_kept = secrets->count > 0;
+    store_receipt_key(read);
+    bool signing_kept = ring->secrets->has_seed;
+    bool receipt_kept = ring->ids > 0;
     pg_atomic_fetch_add_u64(&ring->generation, 1);
     LWLockRelease(&locks[kRingLock].lock);
-    erase({reinterpret_cast<std::uint8_t*>(&next), sizeof next});
+    erase({reinterpret_cast<std::uint8_t*>(&read.secrets), sizeof read.secrets});
 
-    if (!signing_done) {
-        warn(signing, signing_fault, signing_kept);
+    if (!read.signing) {
+        warn(signing, read.signing_fault, signing_kept);
     }
-    if (!receipt_done) {
-        warn(receipt, receipt_fault, receipt_kept);
+    if (!read.receipt && (both || !known_fault)) {
+        warn(receipt, read.receipt_fault, receipt_kept);
     }
-    return signing_done && receipt_done;
+    return read.signing && read.receipt;
 }
 
 Size page_size() {
@@ -192,6 +145,7 @@ void make_ring() {
     memset(static_cast<void*>(ring), 0, ring_size());
     pg_atomic_init_u64(&ring->generation, 0);
     ring->secrets = reinterpret_cast<Secrets*>(TYPEALIGN(page_size(), ring + 1));
+    ring->secrets->evolving_line = -1;
     // Where the kernel does not let us, as with huge pages, core dumps have to be kept safe.
     madvise(ring->secrets, secrets_size(), MADV_DONTDUMP);
 }
@@ -209,7 +163,7 @@ void attach_shared_memory() {
     }
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
-        read_keys();
+        read_keys(true);
     }
 }
 
@@ -300,6 +254,10 @@ int receipt_secret_count() {
     return count;
 }
 
+bool has_receipt_key() {
+    return receipt_secret_count() > 0 || evolving_state().exists;
+}
+
 void refuse_without_receipt_key(const char* what) {
     refuse_without_key(psprintf("%s, and the server has no receipt key", what), receipt_source(),
                        has_key_ring() ? copy_fault(&ring->receipt_fault) : nullptr);
@@ -311,9 +269,56 @@ bool reload_keys() {
     }
     // One at a time, so that who reads last stores last.
     LWLockAcquire(&locks[kReloadLock].lock, LW_EXCLUSIVE);
-    bool done = read_keys();
+    bool done = read_keys(true);
     LWLockRelease(&locks[kReloadLock].lock);
     return done;
+}
+
+EvolvingState evolving_state() {
+    EvolvingState state = {};
+    if (has_key_ring()) {
+        LWLockAcquire(&locks[kRingLock].lock, LW_SHARED);
+        const Secrets& secrets = *ring->secrets;
+        state.exists = secrets.evolving_line >= 0;
+        state.in_use = secrets.evolving_line == 0;
+        state.epoch = secrets.evolving.epoch;
+        state.length = secrets.evolving.length;
+        if (state.exists) {
+            state.end = end_of_epoch(secrets.evolving, secrets.evolving.epoch);
+        }
+        LWLockRelease(&locks[kRingLock].lock);
+    }
+    return state;
+}
+
+bool evolving_secret(std::uint32_t* epoch, ReceiptSecret* secret) {
+    if (!has_key_ring()) {
+        return false;
+    }
+    LWLockAcquire(&locks[kRingLock].lock, LW_SHARED);
+    bool found = ring->secrets->evolving_line >= 0;
+    if (found) {
+        *epoch = ring->secrets->evolving.epoch;
+        *secret = ring->secrets->evolving.secret;
+    }
+    LWLockRelease(&locks[kRingLock].lock);
+    return found;
+}
+
+TimestampTz evolve_keys() {
+    EvolvingState state = evolving_state();
+    if (state.exists && state.end <= static_cast<std::uint64_t>(time(nullptr))) {
+        LWLockAcquire(&locks[kReloadLock].lock, LW_EXCLUSIVE);
+        read_keys(false);
+        LWLockRelease(&locks[kReloadLock].lock);
+        state = evolving_state();
+    }
+    if (!state.exists) {
+        return DT_NOEND;
+    }
+    TimestampTz end = time_t_to_timestamptz(static_cast<pg_time_t>(state.end));
+    TimestampTz now = GetCurrentTimestamp();
+    return end > now ? end : TimestampTzPlusMilliseconds(now, kRetryMilliseconds);
 }
 
 KeyState signing_key_state() {
@@ -334,7 +339,17 @@ KeyState receipt_key_state() {
         appendStringInfo(&text, "%s%s", i == 0 ? "" : i == 1 ? ", accepted: " : " ", ring->id[i]);
     }
     LWLockRelease(&locks[kRingLock].lock);
-    return key_state(text.len > 0 ? text.data : "none", &ring->receipt_fault);
+    KeyState state = key_state(text.len > 0 ? text.data : "none", &ring->receipt_fault);
+    EvolvingState evolving = evolving_state();
+    if (state.advice == nullptr && evolving.exists &&
+        (checkpoint_interval == 0 ||
+         static_cast<std::uint32_t>(checkpoint_interval) > evolving.length)) {
+        state.advice = psprintf(
+            "Not every epoch will be sealed: set auditchain.checkpoint_interval "
+            "below the %u seconds of an epoch.",
+            evolving.length);
+    }
+    return state;
 }
 
 void init_key_ring() {
@@ -355,5 +370,8 @@ AUDITCHAIN_FUNCTION(auditchain_reload_keys) {
                 errdetail("auditchain is not preloaded."),
                 errhint("Put auditchain into shared_preload_libraries, and restart."));
     }
-    PG_RETURN_BOOL(reload_keys());
+    bool done = reload_keys();
+    // The launcher may have to learn when the key evolves next.
+    request_look();
+    PG_RETURN_BOOL(done);
 }

@@ -6,6 +6,10 @@
 #include "core/receipt.h"
 #include "pg/key_source.h"
 
+extern "C" {
+#include <datatype/timestamp.h>
+}
+
 namespace auditchain::pg {
 
 // Whether there is a key ring: false without shared_preload_libraries.
@@ -21,10 +25,30 @@ void require_signing_key(Ed25519Seed* seed);
 // Grows with each change of the keys, at the price of a read from memory; 0 without a key ring.
 std::uint64_t key_generation();
 
-// Copies the receipt secret of this number, 0 for the one in use and more for retired ones; false
-// when there is none. The copy is the caller's to erase().
+// Copies the plain receipt secret of this number, the newest being 0; false when there is none. The
+// copy is the caller's to erase().
 bool receipt_secret(int number, ReceiptSecret* secret);
 int receipt_secret_count();
+
+// What is not secret of the evolving key.
+struct EvolvingState {
+    bool exists;
+    bool in_use;  // receipts are made with it; else it is retired
+    std::uint32_t epoch;
+    std::uint32_t length;  // of an epoch, in seconds
+    std::uint64_t end;     // of this epoch, in seconds since 1970
+};
+EvolvingState evolving_state();
+
+// Copies the evolving key of this moment, with its epoch; false when there is none. The copy is the
+// caller's to erase(), and no later than its transaction ends.
+bool evolving_secret(std::uint32_t* epoch, ReceiptSecret* secret);
+
+// Replaces the evolving key if its epoch is over: in its file first, then in shared memory. Returns
+// when to call it again; DT_NOEND: there is no evolving key.
+TimestampTz evolve_keys();
+
+bool has_receipt_key();
 
 // Raises the error that the server has no receipt key, which `what` is impossible without: "log
 // \"events\" has receipts".

@@ -41,4 +41,12 @@ bool is_set(const KeySource& source);
 // ssl_passphrase_command is, and what it writes to its standard output is the key.
 bool read_key_text(const KeySource& source, KeyText* text, KeyFault* fault);
 
+// Whether read_key_text()'s file could be replaced by write_key_file(); the fault, if not.
+bool is_key_file_replaceable(const KeySource& source, KeyFault* fault);
+
+// Replaces the key file by another text: after a crash it has the old text or the new one, and when
+// this returns the new one is on disk. The old text is overwritten where it stood, as far as the
+// file system writes in place. False, with the fault, when that fails.
+bool write_key_file(const KeySource& source, const KeyText& text, KeyFault* fault);
+
 }  // namespace auditchain::pg

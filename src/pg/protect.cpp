@@ -235,7 +235,7 @@ List* lock_suitable_table(Oid table, bool receipts) {
 
 // A subscriber may get its key, and its entries, later.
 void warn_without_receipt_key(const Log& log) {
-    if (receipt_secret_count() == 0) {
+    if (!has_receipt_key()) {
         ereport(WARNING, errcode(ERRCODE_AC_NO_KEY),
                 errmsg("log \"%s\" has receipts, and the server has no receipt key",
                        get_rel_name(log.relation)),

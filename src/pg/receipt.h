@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/chain_walk.h"
+#include "core/receipt.h"
 #include "pg/log.h"
 
 namespace auditchain::pg {
@@ -15,25 +16,33 @@ struct ReceiptPlace {
     Digest checksum;
 };
 
-// The receipt of an entry of this log; errors when the server has no receipt key.
-Digest make_receipt(const Log& log, const ReceiptPlace& place);
+// The receipt of an entry of this log; errors when the server has no receipt key, or one whose
+// epoch has been over for long.
+Receipt make_receipt(const Log& log, const ReceiptPlace& place);
+
+// A receipt from a bytea, false when it is none, and to a bytea, palloc'd.
+bool read_receipt(Datum value, Receipt* receipt);
+Datum receipt_datum(const Receipt& receipt);
 
 // Checks the receipts of a log's entries, one after the other, with the secret in use and the
 // retired ones. Plain data.
 struct ReceiptCheck {
     const Log* log;
-    int secret;      // that matched last
-    bool unchecked;  // an entry's receipt was not checked, as the server has no receipt key
+    int secret;         // that matched last
+    bool unchecked;     // an entry's receipt was not checked, as the server has no receipt key
+    std::int64_t past;  // receipts that were not, as the keys of their epochs are gone
 };
 
 ReceiptCheck begin_receipt_check(const Log& log);
 
-// The state of an entry's receipt; `receipt` is nullptr where the row has none of 32 bytes. Entries
+// The state of an entry's receipt; `receipt` is nullptr where the row has none. Entries
 // come cheapest chain by chain. Errors only when OpenSSL fails or memory runs out.
-ReceiptState check_receipt(ReceiptCheck* check, const ReceiptPlace& place, const Digest* receipt);
+ReceiptState check_receipt(ReceiptCheck* check, const ReceiptPlace& place, const Receipt* receipt);
 
 // The sentence, beginning with a blank, that verification ends its message with; empty where
-// nothing is to be said. WARNs of it, too, as an auditor may read no message.
+// nothing is to be said. WARNs of a missing key, too, as an auditor may read no message.
 const char* warn_unchecked(const ReceiptCheck& check);
+
+void init_receipts();
 
 }  // namespace auditchain::pg

@@ -37,7 +37,8 @@ void define_key_settings() {
     define_key_setting("auditchain.receipt_key_file",
                        "File with the secret that receipts are made with: 64 hexadecimal digits.",
                        "As \"openssl rand -hex 32\" writes it. Further lines are retired secrets, "
-                       "newest first, which verification still accepts.",
+                       "newest first, which verification still accepts. One line may be an "
+                       "evolving key, as \"auditchain keygen evolving\" writes it.",
                        &receipt_key_file, 0);
     define_key_setting("auditchain.receipt_key_command",
                        "Command that writes the secret that receipts are made with.", nullptr,

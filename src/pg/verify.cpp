@@ -334,6 +334,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
         verifier->total = pass.entries;
         verifier->chains = pass.chains;
         verifier->receipts.unchecked = pass.receipts_unchecked;
+        verifier->receipts.past = pass.receipts_past;
     } else {
         locate_violations(verifier, estimated);
     }

@@ -21,7 +21,7 @@ void require_receipts(const Log& log) {
                 errdetail("It was protected without them."),
                 errhint("auditchain.verify_entry() verifies an entry by the one before it."));
     }
-    if (receipt_secret_count() == 0) {
+    if (!has_receipt_key()) {
         refuse_without_receipt_key(psprintf("log \"%s\" has receipts", get_rel_name(log.relation)));
     }
 }
@@ -52,6 +52,12 @@ bool verify_receipt(const Log& log, std::int32_t chain_id, std::int64_t position
         authentic += is_authentic(scan, &check, chain, scanned);
     }
     close_entries(scan);
+    if (check.past > 0) {
+        ereport(ERROR, errcode(ERRCODE_AC_NO_KEY), errmsg("the receipt cannot be checked here"),
+                errdetail("It is of another epoch than the server's receipt key."),
+                errhint("\"auditchain receipts\" checks the receipts of all epochs, with the seed "
+                        "of the key."));
+    }
     return rows == 1 && authentic == 1;
 }
 

@@ -252,7 +252,9 @@ void auditchain_launcher_main(Datum) {
         if (ConfigReloadPending) {
             reload();
         }
-        wait_until(checkpoint_interval > 0 ? launch(copies) : DT_NOEND);
+        TimestampTz evolve_at = evolve_keys();
+        TimestampTz launch_at = checkpoint_interval > 0 ? launch(copies) : DT_NOEND;
+        wait_until(std::min(evolve_at, launch_at));
     }
     // The server starts a worker again unless it exits with 0.
     proc_exit(1);
