@@ -24,7 +24,7 @@ ISOLATION_OPTS = --inputdir=test/isolation --load-extension=auditchain
 TAP_TESTS = 1
 PROVE_TESTS = test/tap/*.pl
 
-SHLIB_LINK = -lstdc++ -lcrypto
+SHLIB_LINK = -lstdc++ -lcrypto -lzstd
 EXTRA_CLEAN = $(VERSIONED_SQL)
 
 # clang, which would make the JIT bitcode, sees neither our flags nor our standard.
