@@ -39,28 +39,6 @@ void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, 
                      getBaseType(type) == TIMESTAMPTZOID ? "" : " AT TIME ZONE 'UTC'");
 }
 
-void append_time_range(StringInfo sql, const Log& log, const Mapping& mapping,
-                       const Selection& selection) {
-    const LogColumn* column = mapping.columns[kFieldTimestamp];
-    if (selection.since == nullptr && selection.until == nullptr) {
-        return;
-    }
-    if (column == nullptr) {
-        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-                errmsg("log \"%s\" has no time column that since and until could refer to",
-                       get_rel_name(log.relation)),
-                errdetail("No column is mapped to the field \"timestamp\" of its events."),
-                errhint("SELECT auditchain.set_mapping('%s', '{\"timestamp\": \"a column\"}')",
-                        qualified_name(log.relation)));
-    }
-    if (selection.since != nullptr) {
-        append_time_bound(sql, log, *column, ">=", *selection.since);
-    }
-    if (selection.until != nullptr) {
-        append_time_bound(sql, log, *column, "<", *selection.until);
-    }
-}
-
 // The equality that indexes of the type have, qualified: search_path has no say.
 const char* equality_of(Oid type, const char* column) {
     TypeCacheEntry* entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
@@ -130,6 +108,28 @@ void append_filters(StringInfo sql, const Log& log, Jsonb* filter) {
 }
 
 }  // namespace
+
+void append_time_range(StringInfo sql, const Log& log, const Mapping& mapping,
+                       const Selection& selection) {
+    const LogColumn* column = mapping.columns[kFieldTimestamp];
+    if (selection.since == nullptr && selection.until == nullptr) {
+        return;
+    }
+    if (column == nullptr) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                errmsg("log \"%s\" has no time column that since and until could refer to",
+                       get_rel_name(log.relation)),
+                errdetail("No column is mapped to the field \"timestamp\" of its events."),
+                errhint("SELECT auditchain.set_mapping('%s', '{\"timestamp\": \"a column\"}')",
+                        qualified_name(log.relation)));
+    }
+    if (selection.since != nullptr) {
+        append_time_bound(sql, log, *column, ">=", *selection.since);
+    }
+    if (selection.until != nullptr) {
+        append_time_bound(sql, log, *column, "<", *selection.until);
+    }
+}
 
 const char* entry_query(const Log& log, const Mapping& mapping, const Selection& selection) {
     require_visible(log);

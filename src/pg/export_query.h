@@ -5,6 +5,7 @@
 
 extern "C" {
 #include <executor/execdesc.h>
+#include <lib/stringinfo.h>
 #include <utils/timestamp.h>
 }
 
@@ -19,6 +20,11 @@ struct Selection {
 // SQL for the selected entries of a log in the order of chains and positions, with the columns that
 // payloads contain and auditchain's own. Errors when the selection does not fit the log.
 const char* entry_query(const Log& log, const Mapping& mapping, const Selection& selection);
+
+// Appends " AND …" for the time range of the selection to a condition on the log as `e`. Errors
+// when the log has no time column.
+void append_time_range(StringInfo sql, const Log& log, const Mapping& mapping,
+                       const Selection& selection);
 
 // Takes a row; the slot holds until it returns.
 struct RowReceiver {

@@ -78,20 +78,6 @@ Digest* read_hashes(const Log& log, const OpenTree& tree, const SubtreeList& sub
     return hashes;
 }
 
-TreeHead require_signed_head(const Log& log) {
-    TreeHead head = require_tree_head(log);
-    if (!head.exists || head.note == nullptr) {
-        ereport(ERROR, errcode(head.exists ? ERRCODE_AC_NO_KEY : ERRCODE_AC_NOT_SEALED),
-                errmsg("log \"%s\" has no signed checkpoint", get_rel_name(log.relation)),
-                head.exists ? errdetail("Its newest checkpoint was made without a signing key.")
-                            : errdetail("It has not been sealed yet."),
-                errhint("CALL auditchain.checkpoint('%s') seals it, and signs where "
-                        "auditchain.signing_key_file names a key.",
-                        qualified_name(log.relation)));
-    }
-    return head;
-}
-
 // The leaf hash of the entry as it is now.
 Digest read_entry_leaf(const Log& log, const OpenTree& tree, std::int32_t chain_id,
                        std::int64_t position) {

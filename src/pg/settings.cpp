@@ -17,6 +17,8 @@ char* signing_key_file = nullptr;
 char* signing_key_command = nullptr;
 char* receipt_key_file = nullptr;
 char* receipt_key_command = nullptr;
+char* archive_key_file = nullptr;
+char* archive_key_command = nullptr;
 
 namespace {
 
@@ -43,6 +45,14 @@ void define_key_settings() {
     define_key_setting("auditchain.receipt_key_command",
                        "Command that writes the secret that receipts are made with.", nullptr,
                        &receipt_key_command, GUC_SUPERUSER_ONLY);
+    define_key_setting("auditchain.archive_key_file",
+                       "File with the key that archives are encrypted for: 64 hexadecimal digits.",
+                       "As \"openssl rand -hex 32\" writes it. Further lines are retired keys, "
+                       "newest first, which old archives can still be read with.",
+                       &archive_key_file, 0);
+    define_key_setting("auditchain.archive_key_command",
+                       "Command that writes the key that archives are encrypted for.", nullptr,
+                       &archive_key_command, GUC_SUPERUSER_ONLY);
 }
 
 }  // namespace

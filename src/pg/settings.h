@@ -10,6 +10,8 @@ extern char* signing_key_file;
 extern char* signing_key_command;
 extern char* receipt_key_file;
 extern char* receipt_key_command;
+extern char* archive_key_file;  // nullptr without preloading, as all of these
+extern char* archive_key_command;
 
 void define_settings();
 

@@ -106,6 +106,20 @@ TreeHead require_tree_head(const Log& log) {
     return head;
 }
 
+TreeHead require_signed_head(const Log& log) {
+    TreeHead head = require_tree_head(log);
+    if (!head.exists || head.note == nullptr) {
+        ereport(ERROR, errcode(head.exists ? ERRCODE_AC_NO_KEY : ERRCODE_AC_NOT_SEALED),
+                errmsg("log \"%s\" has no signed checkpoint", get_rel_name(log.relation)),
+                head.exists ? errdetail("Its newest checkpoint was made without a signing key.")
+                            : errdetail("It has not been sealed yet."),
+                errhint("CALL auditchain.checkpoint('%s') seals it, and signs where "
+                        "auditchain.signing_key_file names a key.",
+                        qualified_name(log.relation)));
+    }
+    return head;
+}
+
 bool read_frontier(std::int64_t size, const bytea* stored, const Digest& root, Frontier* frontier) {
     std::string_view bytes(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
     bool sound = false;

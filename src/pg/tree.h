@@ -27,6 +27,9 @@ const char* reach_fault(const Log& log, const TreeHead& head);
 // The newest tree, with an error where something is wrong with its head.
 TreeHead require_tree_head(const Log& log);
 
+// The same, with an error where there is none, or it is not signed.
+TreeHead require_signed_head(const Log& log);
+
 // Reads the frontier of a checkpoint; false, and that of no leaves, where it does not fit.
 bool read_frontier(std::int64_t size, const bytea* stored, const Digest& root, Frontier* frontier);
 
