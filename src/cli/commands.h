@@ -20,8 +20,10 @@ enum ExitCode : int {
 /// What to do after the command line was read; returns the exit code.
 using Command = std::function<int()>;
 
+void add_bundle(CLI::App& app, Command& chosen);
 void add_keygen(CLI::App& app, Command& chosen);
 void add_receipts(CLI::App& app, Command& chosen);
+void add_verify(CLI::App& app, Command& chosen);
 void add_witness(CLI::App& app, Command& chosen);
 
 }  // namespace auditchain::cli

@@ -15,6 +15,16 @@ namespace {
     throw Unusable(std::string("cannot ") + what + " " + path + ": " + std::strerror(errno));
 }
 
+void write_all(int file, std::string_view text, const std::string& path) {
+    while (!text.empty()) {
+        const ssize_t written = ::write(file, text.data(), text.size());
+        if (written < 0 && errno != EINTR) {
+            fail("write", path);
+        }
+        text.remove_prefix(static_cast<std::size_t>(written < 0 ? 0 : written));
+    }
+}
+
 /// A file descriptor that closes itself.
 class File {
   public:
@@ -29,13 +39,7 @@ class File {
     File& operator=(const File&) = delete;
 
     void write(std::string_view text) {
-        while (!text.empty()) {
-            const ssize_t written = ::write(file_, text.data(), text.size());
-            if (written < 0 && errno != EINTR) {
-                fail("write", path_);
-            }
-            text.remove_prefix(static_cast<std::size_t>(written < 0 ? 0 : written));
-        }
+        write_all(file_, text, path_);
         sync();
     }
     void sync() {
@@ -95,6 +99,33 @@ std::optional<std::string> read_file(const std::string& path) {
         return std::nullopt;
     }
     return File(path, O_RDONLY, "open").read();
+}
+
+NewFile::NewFile(const std::string& path) : path_(path), other_(path + ".partial") {
+    ::unlink(other_.c_str());
+    file_ = ::open(other_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (file_ < 0) {
+        fail("create", other_);
+    }
+}
+
+NewFile::~NewFile() {
+    ::close(file_);
+    if (!other_.empty()) {
+        ::unlink(other_.c_str());
+    }
+}
+
+void NewFile::write(std::string_view bytes) {
+    write_all(file_, bytes, other_);
+}
+
+void NewFile::publish() {
+    if (::fsync(file_) != 0 || ::rename(other_.c_str(), path_.c_str()) != 0) {
+        fail("publish", path_);
+    }
+    other_.clear();
+    sync_directory_of(path_);
 }
 
 FileLock::FileLock(const std::string& path)

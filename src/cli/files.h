@@ -27,6 +27,31 @@ void append_to_file(const std::string& path, std::string_view text);
 /// Return the text of a file, or nothing if there is none. Throws Unusable if it cannot be read.
 std::optional<std::string> read_file(const std::string& path);
 
+/// A file that is there under its name only when it is complete. Only its owner can read it.
+class NewFile {
+  public:
+    /// Begin to write it under another name. Throws Unusable if that fails.
+    explicit NewFile(const std::string& path);
+    /// Removes what was written, unless it was published.
+    ~NewFile();
+    NewFile(const NewFile&) = delete;
+    NewFile& operator=(const NewFile&) = delete;
+
+    /// Throws Unusable if it cannot be written.
+    void write(std::string_view bytes);
+
+    /// Where it is for now, with all that was written.
+    const std::string& written_as() const { return other_; }
+
+    /// Flush it, and give it its name. Throws Unusable if that fails.
+    void publish();
+
+  private:
+    std::string path_;
+    std::string other_;
+    int file_;
+};
+
 /// A lock on a file, held until destruction, that one process has at a time.
 class FileLock {
   public:

@@ -10,9 +10,9 @@
 int main(int argc, char** argv) {
     using namespace auditchain::cli;
     CLI::App app(
-        "auditchain, the companion program of the PostgreSQL extension: keys, an audit of "
-        "receipts, "
-        "and a witness that watches checkpoints from outside.",
+        "auditchain, the companion program of the PostgreSQL extension: keys, bundles that prove "
+        "entries without the database, an audit of receipts, and a witness that watches "
+        "checkpoints from outside.",
         "auditchain");
     app.set_version_flag("--version", AUDITCHAIN_VERSION);
     app.require_subcommand(1);
@@ -20,8 +20,10 @@ int main(int argc, char** argv) {
         "Exit codes: 0 all is well, 1 something is not as it should be, 2 it could not be looked "
         "at.");
     Command chosen;
+    add_bundle(app, chosen);
     add_keygen(app, chosen);
     add_receipts(app, chosen);
+    add_verify(app, chosen);
     add_witness(app, chosen);
     try {
         app.parse(argc, argv);

@@ -107,6 +107,10 @@ class ChunkReader {
             entry.position, entry.position, entry.previous, {entry.checksum, computed}};
         if (chain_->append(part, &finding) && !modified) {
             add(std::move(finding));
+        } else if (entry.position == 1 && entry.previous != Digest{} && !modified) {
+            add({.kind = Violation::link_broken,
+                 .position = 1,
+                 .detail = "it is the first of its chain, and names another before it"});
         }
         ++chunk_.entries;
         chunk_.bytes += entry.payload.size();

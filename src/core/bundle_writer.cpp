@@ -62,7 +62,8 @@ BundleWriter::Fault BundleWriter::add(BundledEntry entry) {
     BundleFinding finding;
     const ChainPart part{
         entry.position, entry.position, entry.previous, {entry.checksum, entry.checksum}};
-    if (chain_->second.append(part, &finding)) {
+    if (chain_->second.append(part, &finding) ||
+        (entry.position == 1 && entry.previous != Digest{})) {
         return Fault::link;
     }
     entry.leaf = next_leaf();

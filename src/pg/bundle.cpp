@@ -76,7 +76,7 @@ BundleWriter* make_writer(const Log& log, const TreeHead& head, const BundleRequ
                               .log_name = name,
                               .log_id = log_id,
                               .origin = origin,
-                              .tree_size = head.frontier.size(),
+                              .tree_size = head.size,
                               .root = head.root,
                               .since = std::string(or_empty(request.since)),
                               .until = std::string(or_empty(request.until)),
@@ -224,7 +224,7 @@ std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequ
     bundling.links = make_link_reader(log);
     bundling.batch_context =
         AllocSetContextCreate(context, "auditchain bundle ranges", ALLOCSET_DEFAULT_SIZES);
-    write_leaves(&bundling, static_cast<std::int64_t>(head.frontier.size()));
+    write_leaves(&bundling, head.size);
     auto fault = BundleWriter::Fault::none;
     barrier([&] { fault = bundling.writer->finish(); });
     if (fault != BundleWriter::Fault::none) {
