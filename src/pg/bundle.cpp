@@ -76,7 +76,7 @@ BundleWriter* make_writer(const Log& log, const TreeHead& head, const BundleRequ
                               .log_name = name,
                               .log_id = log_id,
                               .origin = origin,
-                              .tree_size = head.size,
+                              .tree_size = static_cast<std::uint64_t>(head.size),
                               .root = head.root,
                               .since = std::string(or_empty(request.since)),
                               .until = std::string(or_empty(request.until)),
@@ -99,12 +99,18 @@ BundleWriter* make_writer(const Log& log, const TreeHead& head, const BundleRequ
     return writer;
 }
 
-void hand_over(Bundling* bundling, std::size_t least) {
+// Gives what was written to the sink, once it is a piece or more, or else all of it.
+void hand_over(Bundling* bundling, bool all) {
     std::string& output = bundling->writer->output();
-    if (output.size() >= least && !output.empty()) {
-        bundling->sink->take(bundling->sink->state, output);
-        output.clear();
+    if (output.size() < kPiece && !all) {
+        return;
     }
+    std::string_view rest = output;
+    while (!rest.empty()) {
+        bundling->sink->take(bundling->sink->state, rest.substr(0, kPiece));
+        rest.remove_prefix(std::min(kPiece, rest.size()));
+    }
+    output.clear();
 }
 
 [[noreturn]] void refuse_entry(const Bundling& bundling, std::int64_t position, const char* fault) {
@@ -128,7 +134,7 @@ void skip_leaves(Bundling* bundling, std::uint64_t end) {
                                 "Entries or hashes that the bundle would need are missing.");
         }
         barrier([&] { writer->skip(subtree); });
-        hand_over(bundling, kPiece);
+        hand_over(bundling, false);
     }
 }
 
@@ -147,7 +153,7 @@ void write_entries(Bundling* bundling, std::int64_t first, std::int64_t last) {
         if (fault != BundleWriter::Fault::none) {
             refuse_entry(*bundling, expected, describe(fault));
         }
-        hand_over(bundling, kPiece);
+        hand_over(bundling, false);
         expected++;
     }
     if (expected != last + 1) {
@@ -230,7 +236,7 @@ std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequ
     if (fault != BundleWriter::Fault::none) {
         refuse_damaged_tree(log, "Its entries are not those that were sealed.");
     }
-    hand_over(&bundling, 1);
+    hand_over(&bundling, true);
     auto entries = static_cast<std::int64_t>(bundling.writer->entries());
     PopActiveSnapshot();
     MemoryContextSwitchTo(caller);

@@ -23,7 +23,7 @@ struct BundleRequest {
     bool encrypted;       // for the key of auditchain.archive_key_file
 };
 
-// Takes the bytes of a bundle, some megabytes at a time. It may raise errors.
+// Takes the bytes of a bundle, at most a megabyte at a time. It may raise errors.
 struct BundleSink {
     void (*take)(void* state, std::string_view bytes);
     void* state;
