@@ -57,6 +57,12 @@ std::string positions(std::int64_t first, std::int64_t last) {
                                to_decimal(static_cast<std::uint64_t>(last)) + " are missing";
 }
 
+/// The name of a key without its incarnation: one key may sign for many logs, and a log that was
+/// restored goes on in another incarnation.
+std::string_view log_part(std::string_view name) {
+    return name.substr(0, name.rfind('/'));
+}
+
 bool same(const ChainPart& a, const ChainPart& b) {
     return a.first == b.first && a.last == b.last && a.previous == b.previous &&
            a.end.stored == b.end.stored;
@@ -159,10 +165,11 @@ void BundleVerifier::check_signature(const VerifierKey& key) {
     const VerifierKey clock{key.name, SignatureType::cosignature, key.key};
     verdict_.sealed_at = verify_note(sha256_, note_, clock).time;
     verdict_.signer_trusted =
-        std::any_of(trust_.signers.begin(), trust_.signers.end(),
-                    [&](const VerifierKey& signer) { return signer.key == key.key; });
+        std::any_of(trust_.signers.begin(), trust_.signers.end(), [&](const VerifierKey& signer) {
+            return signer.key == key.key && log_part(signer.name) == log_part(key.name);
+        });
     if (!trust_.signers.empty() && !verdict_.signer_trusted) {
-        refuse_checkpoint("the checkpoint is signed by another key than the one that is trusted");
+        refuse_checkpoint("the checkpoint is not signed by a key that is trusted for this log");
     }
 }
 

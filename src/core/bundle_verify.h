@@ -21,7 +21,9 @@ namespace auditchain {
 /// What a bundle is verified with.
 struct BundleTrust {
     const ReceiptSecrets* archive_keys = nullptr;  ///< to decrypt with; must outlive the verifier
-    std::vector<VerifierKey> signers;  ///< who may have signed; none: whoever the bundle names
+    /// Who may have signed, in the name of the log and of any incarnation of it; none: whoever the
+    /// bundle names.
+    std::vector<VerifierKey> signers;
 };
 
 /// A file of entries, to be looked at by look_at(), by whatever thread.

@@ -48,6 +48,12 @@ TEST(Bundle, NeedsTheSignerThatIsTrusted) {
     EXPECT_TRUE(verify_bundle(bundle, {nullptr, {log.verifier_key()}}).signer_trusted);
     const VerifierKey other{log.origin(), SignatureType::ed25519, test_key('2').public_key()};
     EXPECT_EQ(found(verify_bundle(bundle, {nullptr, {other}})), " 0 checkpoint_mismatch\n");
+    VerifierKey restored = log.verifier_key();
+    restored.name.back() = '9';
+    EXPECT_TRUE(verify_bundle(bundle, {nullptr, {other, restored}}).signer_trusted);
+    VerifierKey other_log = log.verifier_key();
+    other_log.name[12] = '9';
+    EXPECT_EQ(found(verify_bundle(bundle, {nullptr, {other_log}})), " 0 checkpoint_mismatch\n");
     const std::string unsealed = log.bundle(std::vector<bool>(11, true), nullptr, false);
     EXPECT_EQ(found(verify_bundle(unsealed)), "");
     EXPECT_EQ(found(verify_bundle(unsealed, {nullptr, {log.verifier_key()}})),
