@@ -45,6 +45,7 @@ std::string bytes_of(std::string_view bytea) {
 /// Write the bundle as it comes, a few pieces at a time.
 void fetch(NewFile& file) {
     pqxx::connection connection(options.database);
+    connection.set_client_encoding("UTF8");  // of the name, whatever the database has
     pqxx::work transaction(connection, "auditchain bundle");
     run(transaction, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     run(transaction, "SET LOCAL bytea_output = 'hex'");

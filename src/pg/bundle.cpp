@@ -6,6 +6,7 @@
 #include "pg/bundle_entries.h"
 #include "pg/commit_pipeline.h"
 #include "pg/incarnation.h"
+#include "pg/progress.h"
 
 extern "C" {
 #include <mb/pg_wchar.h>
@@ -134,6 +135,7 @@ void skip_leaves(Bundling* bundling, std::uint64_t end) {
                                 "Entries or hashes that the bundle would need are missing.");
         }
         barrier([&] { writer->skip(subtree); });
+        advance_progress(progress_slot(), std::int64_t{1} << subtree.subtree.level);
         hand_over(bundling, false);
     }
 }
@@ -154,6 +156,7 @@ void write_entries(Bundling* bundling, std::int64_t first, std::int64_t last) {
             refuse_entry(*bundling, expected, describe(fault));
         }
         hand_over(bundling, false);
+        advance_progress(progress_slot(), 1);
         expected++;
     }
     if (expected != last + 1) {
@@ -220,6 +223,8 @@ std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequ
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain bundle", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
+    begin_progress(log.relation, "bundle", "writing entries",
+                   static_cast<std::int64_t>(head.frontier.size()));
     PushActiveSnapshot(GetLatestSnapshot());
     Bundling bundling = {};
     bundling.log = &log;

@@ -143,6 +143,42 @@ both_say("$dir/period.tar", '0', 'a period');
 save_bundle($node, "$dir/none.tar", q{'2036-05-05Z'});
 both_say("$dir/none.tar", '0', 'no entry at all');
 
+# What is not sealed is not in it; what others seal meanwhile is, whatever the snapshot.
+$node->safe_psql('postgres', q{INSERT INTO events (tenant, occurred_at) VALUES ('té"nant 0', '2026-06-09Z')});
+save_bundle($node, "$dir/unsealed.tar", q{'2026-06-01Z'});
+($status, $stdout) = outcome_of($program, 'verify', "$dir/unsealed.tar");
+like($stdout, qr/All 0 audit events verified.*which had 6000 entries sealed/s, 'what is not sealed is not there');
+my $connection = $node->connstr('postgres');
+my $size = $node->safe_psql(
+	'postgres', qq{
+	BEGIN ISOLATION LEVEL REPEATABLE READ;
+	SELECT FROM events LIMIT 1;
+	\\! psql -XAtqd "$connection" -c "CALL auditchain.checkpoint('events')"
+	COPY (SELECT encode(auditchain.bundle('events', '2026-06-01Z'), 'hex')) TO '$dir/old_snapshot.hex';
+	COMMIT});
+outcome_of('bash', '-c', "xxd -r -p $dir/old_snapshot.hex >$dir/old_snapshot.tar");
+($status, $stdout) = outcome_of($program, 'verify', "$dir/old_snapshot.tar");
+like($stdout, qr/All 1 audit events verified.*which had 6001 entries sealed/s, 'what was sealed meanwhile is');
+
+# Partitions, names with quotes, and a server that does not speak UTF-8.
+$node->safe_psql('postgres', q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+$node->safe_psql(
+	'latin', q{
+	SET client_encoding = 'UTF8';
+	CREATE EXTENSION auditchain;
+	CREATE TABLE "log, ÄÖ" (id int, key text, at timestamptz, note text) PARTITION BY RANGE (id);
+	CREATE TABLE part_1 (note text, at timestamptz, key text, id int);
+	ALTER TABLE "log, ÄÖ" ATTACH PARTITION part_1 FOR VALUES FROM (0) TO (100);
+	CREATE TABLE part_2 PARTITION OF "log, ÄÖ" FOR VALUES FROM (100) TO (200);
+	SELECT auditchain.protect('"log, ÄÖ"', chain_by => '{key}', order_by => '{id}');
+	INSERT INTO "log, ÄÖ" SELECT n, 'ß' || n % 2, '2026-05-09Z', 'ü' FROM generate_series(1, 199) n;
+	CALL auditchain.checkpoint('"log, ÄÖ"')});
+($status, $stdout, $stderr) = outcome_of($program, 'bundle', '--dsn', $node->connstr('latin'), '--log',
+	'"log, ÄÖ"', '--output', "$dir/latin.tar");
+is("$status$stderr", '0', 'partitions in LATIN1');
+like($stdout, qr/All 199 audit events verified.*of log public\."log, ÄÖ" /s, 'under its name');
+both_say("$dir/latin.tar", '0', 'partitions in LATIN1');
+
 # Not the key that is trusted, and not signed by the one it names.
 outcome_of($program, 'keygen', 'signing', "$dir/other.pem");
 my $other = $key;
