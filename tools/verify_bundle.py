@@ -225,7 +225,8 @@ class Bundle:
         last = parts[-1] if parts else [None, None, None, None]
         follows = last[1] is not None and position == last[1] + 1
         computed = checksum_behind(previous)
-        if computed != checksum and follows and checksum_behind(last[3]) == checksum:
+        before = last[3] if follows else GENESIS if position == 1 else previous
+        if computed != checksum and checksum_behind(before) == checksum:
             computed = checksum  # only the previous checksum was edited
         if computed != checksum:
             self.find("content_modified", "the payload no longer matches the checksum", chain, position)

@@ -81,10 +81,12 @@ class ChunkReader {
 
     /// Whether an entry that does not match its checksum would, if it named the entry before it.
     bool only_previous_was_edited(const BundledEntry& entry) {
-        if (chain_->parts.empty() || chain_->parts.back().last + 1 != entry.position) {
+        const bool follows =
+            !chain_->parts.empty() && chain_->parts.back().last + 1 == entry.position;
+        if (!follows && entry.position != 1) {
             return false;
         }
-        const Digest& before = chain_->parts.back().end.stored;
+        const Digest before = follows ? chain_->parts.back().end.stored : Digest{};
         return before != entry.previous &&
                entry_checksum(sha256_, before, entry.payload) == entry.checksum;
     }

@@ -26,7 +26,8 @@ inline constexpr std::size_t kMaxBundleLine = std::size_t{1} << 31;
 
 /// Writes a bundle (docs/bundle.md): the entries that are given to it, in the order of leaves, and
 /// the hashes of the leaves between them. It writes nothing that does not hold, so that a bundle
-/// that was finished is intact. It needs memory for one file of entries and one line for each gap.
+/// that was finished is intact. It needs memory for one file of entries, and for what the manifest
+/// says of chains and files.
 ///
 ///     BundleWriter writer(head, note, key, nullptr);
 ///     writer.add(entry); ... writer.skip(subtree); ...   // from leaf 0 to the last of the tree

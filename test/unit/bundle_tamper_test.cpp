@@ -147,6 +147,10 @@ TEST(BundleTamper, EditedPreviousChecksum) {
                   edit_entry(lines[3], [](BundledEntry& entry) { entry.previous.bytes[5] ^= 1; });
               }),
               "[]/0 4 link_broken\n");
+    EXPECT_EQ(tampered([](auto& lines) {
+                  edit_entry(lines[0], [](BundledEntry& entry) { entry.previous.bytes[5] ^= 1; });
+              }),
+              "[]/0 1 link_broken\n");
 }
 
 TEST(BundleTamper, LastEntryRewritten) {
