@@ -28,7 +28,8 @@ int make_signing_key(const std::string& path) {
     return kFine;
 }
 
-int make_receipt_key(const std::string& path) {
+/// 32 random bytes for the setting with this name.
+int make_secret(const std::string& path, const char* setting) {
     Digest secret;
     if (RAND_priv_bytes(secret.bytes.data(), static_cast<int>(secret.bytes.size())) != 1) {
         throw Unusable("no random numbers");
@@ -37,7 +38,7 @@ int make_receipt_key(const std::string& path) {
     create_private_file(path, text);
     OPENSSL_cleanse(text.data(), text.size());
     OPENSSL_cleanse(secret.bytes.data(), secret.bytes.size());
-    std::cout << "auditchain.receipt_key_file = '" << path << "'\n";
+    std::cout << setting << " = '" << path << "'\n";
     return kFine;
 }
 
@@ -86,7 +87,13 @@ void add_keygen(CLI::App& app, Command& chosen) {
     CLI::App* receipt = keygen->add_subcommand(
         "receipt", "The secret that receipts are made with: 64 hexadecimal digits.");
     receipt->add_option("FILE", path, "The file to make")->required();
-    receipt->callback([&] { chosen = [] { return make_receipt_key(path); }; });
+    receipt->callback(
+        [&] { chosen = [] { return make_secret(path, "auditchain.receipt_key_file"); }; });
+    CLI::App* archive = keygen->add_subcommand(
+        "archive", "The key that bundles are encrypted for: 64 hexadecimal digits.");
+    archive->add_option("FILE", path, "The file to make")->required();
+    archive->callback(
+        [&] { chosen = [] { return make_secret(path, "auditchain.archive_key_file"); }; });
     static std::string seed;
     static std::uint32_t epoch = 3600;
     CLI::App* evolving = keygen->add_subcommand(

@@ -52,7 +52,8 @@ sub both_say
 
 outcome_of($program, 'keygen', 'signing', "$dir/signing.pem");
 outcome_of($program, 'keygen', 'receipt', "$dir/receipt.key");
-outcome_of($program, 'keygen', 'receipt', "$dir/archive.key");
+is((outcome_of($program, 'keygen', 'archive', "$dir/archive.key"))[1],
+	"auditchain.archive_key_file = '$dir/archive.key'\n", 'keygen archive');
 
 my $node = new_node('primary', allows_streaming => 1);
 $node->append_conf(
