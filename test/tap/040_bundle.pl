@@ -87,14 +87,21 @@ for my $day (1 .. 20)
 }
 my $key = $node->safe_psql('postgres', q{SELECT auditchain.verifier_key('events')});
 
-sub save_bundle
+# Lines of hex as the bytes of a file.
+sub save_hex
 {
-	my ($server, $file, @arguments) = @_;
-	my $hex = $server->safe_psql('postgres', "SELECT auditchain.bundle('events', " . join(', ', @arguments) . ')');
+	my ($file, $hex) = @_;
 	open my $handle, '>:raw', $file or die "$file: $!";
 	print $handle pack('H*', s/^\\x//r) for split /\n/, $hex;
 	close $handle;
 	return;
+}
+
+sub save_bundle
+{
+	my ($server, $file, @arguments) = @_;
+	return save_hex($file,
+		$server->safe_psql('postgres', "SELECT auditchain.bundle('events', " . join(', ', @arguments) . ')'));
 }
 
 # All of it.
@@ -150,14 +157,14 @@ save_bundle($node, "$dir/unsealed.tar", q{'2026-06-01Z'});
 ($status, $stdout) = outcome_of($program, 'verify', "$dir/unsealed.tar");
 like($stdout, qr/All 0 audit events verified.*which had 6000 entries sealed/s, 'what is not sealed is not there');
 my $connection = $node->connstr('postgres');
-my $size = $node->safe_psql(
+$node->safe_psql(
 	'postgres', qq{
 	BEGIN ISOLATION LEVEL REPEATABLE READ;
 	SELECT FROM events LIMIT 1;
 	\\! psql -XAtqd "$connection" -c "CALL auditchain.checkpoint('events')"
 	COPY (SELECT encode(auditchain.bundle('events', '2026-06-01Z'), 'hex')) TO '$dir/old_snapshot.hex';
 	COMMIT});
-outcome_of('bash', '-c', "xxd -r -p $dir/old_snapshot.hex >$dir/old_snapshot.tar");
+save_hex("$dir/old_snapshot.tar", slurp_file("$dir/old_snapshot.hex"));
 ($status, $stdout) = outcome_of($program, 'verify', "$dir/old_snapshot.tar");
 like($stdout, qr/All 1 audit events verified.*which had 6001 entries sealed/s, 'what was sealed meanwhile is');
 
