@@ -4,6 +4,7 @@
 #include "pg/entry.h"
 #include "pg/errors.h"
 #include "pg/log_cache.h"
+#include "pg/operations.h"
 #include "pg/receipt.h"
 #include "pg/replicated_entry.h"
 
@@ -25,6 +26,16 @@ void require_protected(const Log& log) {
                 errmsg("log \"%s\" is released", get_rel_name(log.relation)),
                 errdetail("Rows that come after a release are in no chain."),
                 errhint("Drop the trigger that calls auditchain._chain_entry()."));
+    }
+}
+
+// What the log of operations says is what auditchain did, whoever else may INSERT there.
+void require_operation(const CachedLog& cached) {
+    if (cached.operations && !is_recording_operation()) {
+        ereport(ERROR, errcode(ERRCODE_AC_APPEND_ONLY),
+                errmsg("INSERT refused: log \"operations\" is written by auditchain only"),
+                errdetail("Its entries prove what was done to the entries of other logs."),
+                errhint("Keep notes of your own in a table of your own."));
     }
 }
 
@@ -119,6 +130,7 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     CachedLog& cached = require_cached_log(RelationGetRelid(relation));
     RowPlan& plan = *cached.plan;
     require_protected(*cached.log);
+    require_operation(cached);
     require_chain_columns(*cached.log, plan, RelationGetRelid(relation));
 
     TupleTableSlot* slot = trigger->tg_trigslot;

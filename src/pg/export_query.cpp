@@ -2,11 +2,10 @@
 
 #include "pg/entry_scan.h"
 #include "pg/errors.h"
+#include "pg/filter.h"
 #include "pg/payload.h"
 
 extern "C" {
-#include <access/htup_details.h>
-#include <catalog/pg_operator.h>
 #include <catalog/pg_type.h>
 #include <executor/executor.h>
 #include <lib/stringinfo.h>
@@ -15,18 +14,10 @@ extern "C" {
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
 #include <utils/snapmgr.h>
-#include <utils/syscache.h>
-#include <utils/typcache.h>
 }
 
 namespace auditchain::pg {
 namespace {
-
-[[noreturn]] void refuse_filter(const char* detail, const char* hint) {
-    ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT), errmsg("invalid filter"),
-            errdetail("%s", detail), errhint("%s", hint));
-    pg_unreachable();
-}
 
 // Types without a time zone are read as UTC, as payloads write them.
 void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, const char* op,
@@ -39,72 +30,11 @@ void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, 
                      getBaseType(type) == TIMESTAMPTZOID ? "" : " AT TIME ZONE 'UTC'");
 }
 
-// The equality that indexes of the type have, qualified: search_path has no say.
-const char* equality_of(Oid type, const char* column) {
-    TypeCacheEntry* entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
-    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(entry->eq_opr));
-    if (!HeapTupleIsValid(tuple)) {
-        refuse_filter(
-            psprintf("\"%s\" is of type %s, which has no equality.", column, format_type_be(type)),
-            "Filter by another column.");
-    }
-    auto* op = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-    const char* text =
-        psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(op->oprnamespace)),
-                 NameStr(op->oprname));
-    ReleaseSysCache(tuple);
-    return text;
-}
-
-// The text that a column's type reads the value from.
-const char* filter_text(const char* column, Oid type, JsonbValue* value) {
-    if (type == JSONBOID) {
-        Jsonb* document = JsonbValueToJsonb(value);
-        return JsonbToCString(nullptr, &document->root, VARSIZE(document));
-    }
-    switch (value->type) {
-        case jbvString:
-            return pnstrdup(value->val.string.val, value->val.string.len);
-        case jbvNumeric:
-            return DatumGetCString(
-                DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-        case jbvBool:
-            return value->val.boolean ? "true" : "false";
-        default:
-            refuse_filter(psprintf("\"%s\" is to equal an array or object.", column),
-                          "Give a string, a number, true, false or null.");
-    }
-}
-
-void append_filter(StringInfo sql, const Log& log, const char* column, JsonbValue* value) {
-    AttrNumber attnum = get_attnum(log.relation, column);
-    if (attnum <= 0) {
-        refuse_filter(psprintf("\"%s\" has no column \"%s\".", get_rel_name(log.relation), column),
-                      "The members of a filter are columns of the log.");
-    }
-    appendStringInfo(sql, " AND e.%s ", quote_identifier(column));
-    if (value->type == jbvNull) {
-        appendStringInfoString(sql, "IS NULL");
-        return;
-    }
-    Oid type = getBaseType(get_atttype(log.relation, attnum));
-    appendStringInfo(sql, "%s %s", equality_of(type, column),
-                     quote_literal_cstr(filter_text(column, type, value)));
-}
-
 void append_filters(StringInfo sql, const Log& log, Jsonb* filter) {
-    if (!JB_ROOT_IS_OBJECT(filter)) {
-        refuse_filter("It is not a JSON object.",
-                      R"(For example: '{"actor": "alice", "amount": 5}')");
-    }
-    JsonbIterator* iterator = JsonbIteratorInit(&filter->root);
-    JsonbValue key;
-    JsonbValue value;
-    JsonbIteratorNext(&iterator, &key, true);  // the beginning of the object
-    while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY) {
-        JsonbIteratorNext(&iterator, &value, true);
-        append_filter(sql, log, pnstrdup(key.val.string.val, key.val.string.len), &value);
-    }
+    for_each_filter_member(filter, [&](const char* column, JsonbValue* value) {
+        appendStringInfoString(sql, " AND ");
+        append_filter(sql, log.relation, column, value);
+    });
 }
 
 }  // namespace

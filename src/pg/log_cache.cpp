@@ -1,5 +1,7 @@
 #include "pg/log_cache.h"
 
+#include "pg/operations.h"
+
 extern "C" {
 #include <access/table.h>
 #include <catalog/pg_namespace.h>
@@ -41,6 +43,7 @@ void fill(CachedLog* entry) {
     MemoryContext caller = MemoryContextSwitchTo(entry->context);
     entry->root = partition_root(entry->relation);
     entry->log = &require_log(entry->relation);
+    entry->operations = entry->root == operations_log();
     Relation relation = table_open(entry->relation, AccessShareLock);
     entry->descriptor = CreateTupleDescCopyConstr(RelationGetDescr(relation));
     table_close(relation, NoLock);

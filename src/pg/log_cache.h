@@ -11,6 +11,7 @@ struct CachedLog {
     bool valid;
     MemoryContext context;  // of all below
     const Log* log;         // nullptr: no log
+    bool operations;        // it is the log of operations
     TupleDesc descriptor;
     RowPlan* plan;
 };

@@ -1,5 +1,4 @@
-// protect(): puts a table under protection. Runs as the caller, who must own the table; only the
-// catalog is written as its owner.
+#include "pg/protect.h"
 
 #include "pg/backfill.h"
 #include "pg/entry_scan.h"
@@ -63,14 +62,19 @@ void require_suitable_part(Oid log, Relation table) {
     }
 }
 
-void require_suitable_table(Relation table) {
+// The log of operations is the one log in auditchain's own schema.
+bool is_own_table(Relation table, bool operations) {
+    return RelationGetNamespace(table) == get_namespace_oid("auditchain", false) && !operations;
+}
+
+void require_suitable_table(Relation table, bool operations) {
     Oid oid = RelationGetRelid(table);
     char kind = table->rd_rel->relkind;
     require_suitable_part(oid, table);
     if (IsCatalogRelation(table)) {
         refuse_table(oid, "It is a system catalog.", "Protect a table of your own.");
     }
-    if (RelationGetNamespace(table) == get_namespace_oid("auditchain", false)) {
+    if (is_own_table(table, operations)) {
         refuse_table(oid, "It is one of auditchain's own tables.", "Protect a table of your own.");
     }
     if (table->rd_rel->relispartition) {
@@ -207,7 +211,7 @@ void require_lanes(int lanes) {
 }
 
 // Locks the table and all its partitions against everybody, and checks that it can be protected.
-List* lock_suitable_table(Oid table, bool receipts) {
+List* lock_suitable_table(Oid table, const Protection& protection) {
     if (get_rel_name(table) == nullptr) {
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
                 errmsg("relation with OID %u does not exist", table));
@@ -219,9 +223,9 @@ List* lock_suitable_table(Oid table, bool receipts) {
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
                 errmsg("relation with OID %u was dropped meanwhile", table));
     }
-    require_suitable_table(relation);
+    require_suitable_table(relation, protection.operations);
     relation_close(relation, NoLock);
-    require_unprotected(table, receipts);
+    require_unprotected(table, protection.receipts);
     List* tables = log_tables(table, AccessExclusiveLock);
     ListCell* cell;
     foreach (cell, tables) {
@@ -245,6 +249,39 @@ void warn_without_receipt_key(const Log& log) {
 }
 
 }  // namespace
+
+void protect_table(Oid table, const Protection& protection) {
+    List* tables = lock_suitable_table(table, protection);
+    require_lanes(protection.lanes);
+    require_columns(table, protection.chain_by, "chain_by");
+
+    SPI_connect();
+    // An owner whom FORCE ROW LEVEL SECURITY hides rows from gets an error, not half a chain.
+    int guc_level = forbid_row_security();
+    const char* order = require_order(table, protection.order_by);
+    bool receipts = protection.receipts;
+    add_columns(table, receipts);
+    register_log(table, protection.chain_by, protection.lanes, receipts);
+    const Log& log = require_log(table);
+    std::int64_t chained = backfill(log, order);
+    constrain_columns(table, receipts);
+    ListCell* cell;
+    foreach (cell, tables) {
+        install_guard(lfirst_oid(cell));
+        CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
+    }
+    current_incarnation(log, 0);
+    record_log_event(log.id, "protected",
+                     psprintf("lanes %d, %s%lld entries already there", protection.lanes,
+                              receipts ? "receipts, " : "", static_cast<long long>(chained)));
+    if (receipts) {
+        warn_without_receipt_key(log);
+    }
+    seal_after_commit();
+    AtEOXact_GUC(true, guc_level);
+    SPI_finish();
+}
+
 }  // namespace auditchain::pg
 
 using namespace auditchain::pg;
@@ -258,39 +295,11 @@ AUDITCHAIN_FUNCTION(auditchain_protect) {
                     errhint("Leave an argument out to have its default."));
         }
     }
-    Oid table = PG_GETARG_OID(0);
-    ArrayType* chain_by = PG_GETARG_ARRAYTYPE_P(1);
-    int lanes = PG_GETARG_INT32(2);
-    ArrayType* order_by = PG_ARGISNULL(3) ? nullptr : PG_GETARG_ARRAYTYPE_P(3);
-    bool receipts = PG_GETARG_BOOL(4);
-
-    List* tables = lock_suitable_table(table, receipts);
-    require_lanes(lanes);
-    require_columns(table, chain_by, "chain_by");
-
-    SPI_connect();
-    // An owner whom FORCE ROW LEVEL SECURITY hides rows from gets an error, not half a chain.
-    int guc_level = forbid_row_security();
-    const char* order = require_order(table, order_by);
-    add_columns(table, receipts);
-    register_log(table, chain_by, lanes, receipts);
-    const Log& log = require_log(table);
-    std::int64_t chained = backfill(log, order);
-    constrain_columns(table, receipts);
-    ListCell* cell;
-    foreach (cell, tables) {
-        install_guard(lfirst_oid(cell));
-        CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
-    }
-    current_incarnation(log, 0);
-    record_log_event(log.id, "protected",
-                     psprintf("lanes %d, %s%lld entries already there", lanes,
-                              receipts ? "receipts, " : "", static_cast<long long>(chained)));
-    if (receipts) {
-        warn_without_receipt_key(log);
-    }
-    seal_after_commit();
-    AtEOXact_GUC(true, guc_level);
-    SPI_finish();
+    protect_table(PG_GETARG_OID(0),
+                  {.chain_by = PG_GETARG_ARRAYTYPE_P(1),
+                   .lanes = PG_GETARG_INT32(2),
+                   .order_by = PG_ARGISNULL(3) ? nullptr : PG_GETARG_ARRAYTYPE_P(3),
+                   .receipts = PG_GETARG_BOOL(4),
+                   .operations = false});
     PG_RETURN_VOID();
 }

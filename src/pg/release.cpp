@@ -4,6 +4,7 @@
 #include "pg/errors.h"
 #include "pg/guard.h"
 #include "pg/log.h"
+#include "pg/operations.h"
 
 extern "C" {
 #include <access/xact.h>
@@ -66,6 +67,12 @@ AUDITCHAIN_FUNCTION(auditchain_release) {
     }
     const Log& log = require_log(table);
     require_owner(log.relation);
+    if (log.relation == operations_log()) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                errmsg("the log of operations cannot be released"),
+                errdetail("Its entries prove what was archived and held in all other logs."),
+                errhint("It ends with the extension."));
+    }
     LockRelationOid(log.relation, AccessExclusiveLock);
     if (require_log(table).released) {
         ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),

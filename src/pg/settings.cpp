@@ -13,6 +13,7 @@ namespace auditchain::pg {
 bool pipelined_commit = true;
 int cached_heads = 10000;
 int checkpoint_interval = 60;
+int minimum_retention = 90 * MINS_PER_HOUR * HOURS_PER_DAY;
 char* signing_key_file = nullptr;
 char* signing_key_command = nullptr;
 char* receipt_key_file = nullptr;
@@ -63,6 +64,10 @@ void define_settings() {
         "Frees a chain for its next writer before the commit is flushed, not after.",
         "COMMIT still returns only when the transaction is as durable as synchronous_commit asks.",
         &pipelined_commit, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("auditchain.minimum_retention",
+                            "The shortest time for which a retention policy may keep entries.",
+                            nullptr, &minimum_retention, minimum_retention, 0, INT_MAX, PGC_SUSET,
+                            GUC_UNIT_MIN, nullptr, nullptr, nullptr);
     // Shared memory is made at server start, so what is about it can be set only there.
     if (process_shared_preload_libraries_in_progress) {
         DefineCustomIntVariable(

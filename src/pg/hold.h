@@ -1,0 +1,13 @@
+// Holds: which entries of a log are neither archived nor expired.
+#pragma once
+
+#include "pg/log.h"
+
+namespace auditchain::pg {
+
+// SQL for a condition that is true of the rows `e` that some hold of the log matches, and true or
+// NULL of no other; nullptr where there is no hold. The relation is the log, or an archive of it,
+// whose columns are named as members of payloads. SPI is connected.
+const char* held_condition(const Log& log, Oid relation);
+
+}  // namespace auditchain::pg
