@@ -83,9 +83,9 @@ CREATE TABLE auditchain.tree_hash (
     PRIMARY KEY (log_id, level, index)
 );
 COMMENT ON TABLE auditchain.tree_hash IS
-    'Hashes of complete subtrees of 256, 65536, ... leaves; those below are computed from the entries';
+    'Hashes of complete subtrees of 256, 65536, ... leaves, and of smaller ones that are archived; others are computed';
 COMMENT ON COLUMN auditchain.tree_hash.log_id IS 'The log';
-COMMENT ON COLUMN auditchain.tree_hash.level IS '8, 16, 24, ...: the subtree has 2^level leaves';
+COMMENT ON COLUMN auditchain.tree_hash.level IS 'The subtree has 2^level leaves; below 8 all are archived';
 COMMENT ON COLUMN auditchain.tree_hash.index IS 'It begins at leaf index * 2^level';
 COMMENT ON COLUMN auditchain.tree_hash.hash IS 'Hash of the subtree (RFC 6962)';
 

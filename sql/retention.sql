@@ -44,9 +44,79 @@ COMMENT ON COLUMN auditchain.legal_hold.lifted_at IS 'When it was lifted; NULL w
 COMMENT ON COLUMN auditchain.legal_hold.lifted_by IS 'By whom';
 COMMENT ON COLUMN auditchain.legal_hold.lift_reason IS 'Why';
 
+CREATE SEQUENCE auditchain.archive_id_seq;
+COMMENT ON SEQUENCE auditchain.archive_id_seq IS 'Numbers of archives';
+
+CREATE TABLE auditchain.archive (
+    archive_id   bigint PRIMARY KEY,
+    log_id       uuid NOT NULL,
+    destination  text NOT NULL,
+    relation     regclass,
+    before       timestamptz NOT NULL,
+    newest_entry timestamptz NOT NULL,
+    entries      bigint NOT NULL,
+    chains       integer NOT NULL,
+    partitions   integer NOT NULL DEFAULT 0,
+    digest       bytea NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by   text NOT NULL,
+    expired_at   timestamptz,
+    expired_by   text,
+    expire_reason text
+);
+CREATE INDEX archive_log_id_idx ON auditchain.archive (log_id);
+COMMENT ON TABLE auditchain.archive IS 'Archives: entries that have left their logs by retention';
+COMMENT ON COLUMN auditchain.archive.archive_id IS 'Number of the archive';
+COMMENT ON COLUMN auditchain.archive.log_id IS 'The log';
+COMMENT ON COLUMN auditchain.archive.destination IS 'Where it is, as the policy said';
+COMMENT ON COLUMN auditchain.archive.relation IS 'The cold table that has its entries';
+COMMENT ON COLUMN auditchain.archive.before IS 'Its entries are older than this';
+COMMENT ON COLUMN auditchain.archive.newest_entry IS 'Time of the newest of them';
+COMMENT ON COLUMN auditchain.archive.entries IS 'How many entries it has';
+COMMENT ON COLUMN auditchain.archive.chains IS 'Of how many chains they are';
+COMMENT ON COLUMN auditchain.archive.partitions IS 'How many partitions of the log were dropped with them';
+COMMENT ON COLUMN auditchain.archive.digest IS 'SHA-256 over its ranges, as the log of operations has it';
+COMMENT ON COLUMN auditchain.archive.created_at IS 'When it was made';
+COMMENT ON COLUMN auditchain.archive.created_by IS 'By whom';
+COMMENT ON COLUMN auditchain.archive.expired_at IS 'When its entries were deleted; NULL while they are there';
+COMMENT ON COLUMN auditchain.archive.expired_by IS 'By whom';
+COMMENT ON COLUMN auditchain.archive.expire_reason IS 'By which policy';
+
+CREATE TABLE auditchain.archive_range (
+    log_id            uuid NOT NULL,
+    chain_id          integer NOT NULL,
+    first_position    bigint NOT NULL,
+    last_position     bigint NOT NULL CHECK (first_position >= 1 AND last_position >= first_position),
+    previous_checksum bytea NOT NULL,
+    checksum          bytea NOT NULL,
+    archive_id        bigint NOT NULL,
+    PRIMARY KEY (log_id, chain_id, first_position)
+);
+CREATE INDEX archive_range_archive_id_idx ON auditchain.archive_range (archive_id);
+COMMENT ON TABLE auditchain.archive_range IS 'Which entries are in which archive, and how they tile with the rest of their chain';
+COMMENT ON COLUMN auditchain.archive_range.log_id IS 'The log';
+COMMENT ON COLUMN auditchain.archive_range.chain_id IS 'Chain of the entries';
+COMMENT ON COLUMN auditchain.archive_range.first_position IS 'Position of the first entry';
+COMMENT ON COLUMN auditchain.archive_range.last_position IS 'Position of the last entry';
+COMMENT ON COLUMN auditchain.archive_range.previous_checksum IS 'Checksum that the first entry follows';
+COMMENT ON COLUMN auditchain.archive_range.checksum IS 'Checksum of the last entry';
+COMMENT ON COLUMN auditchain.archive_range.archive_id IS 'The archive';
+
+CREATE TABLE auditchain.archive_table (
+    relation regclass PRIMARY KEY,
+    log_id   uuid NOT NULL
+);
+COMMENT ON TABLE auditchain.archive_table IS 'Cold tables, which the guard watches over';
+COMMENT ON COLUMN auditchain.archive_table.relation IS 'The cold table';
+COMMENT ON COLUMN auditchain.archive_table.log_id IS 'The log whose archives it has';
+
 SELECT pg_catalog.pg_extension_config_dump('auditchain.retention_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.hold_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('auditchain.legal_hold', '');
+SELECT pg_catalog.pg_extension_config_dump('auditchain.archive_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('auditchain.archive', '');
+SELECT pg_catalog.pg_extension_config_dump('auditchain.archive_range', '');
+SELECT pg_catalog.pg_extension_config_dump('auditchain.archive_table', '');
 
 CREATE FUNCTION auditchain.set_retention(
     log         regclass,
@@ -67,6 +137,49 @@ COMMENT ON FUNCTION auditchain.hold(regclass, text, jsonb) IS
 CREATE FUNCTION auditchain.lift_hold(hold bigint, reason text) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_lift_hold';
 COMMENT ON FUNCTION auditchain.lift_hold(bigint, text) IS 'Lift a hold, for a recorded reason';
+
+CREATE FUNCTION auditchain.archive(log regclass, before timestamptz) RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_archive';
+COMMENT ON FUNCTION auditchain.archive(regclass, timestamptz) IS
+    'Move sealed entries that are older and that no hold matches to an archive; its number, or NULL where there were none';
+
+CREATE FUNCTION auditchain.verify_archive(
+    archive             bigint,
+    OUT intact          boolean,
+    OUT total_events    bigint,
+    OUT verified_events bigint,
+    OUT chains          integer,
+    OUT checkpoints     integer,
+    OUT violations      bigint,
+    OUT message         text
+) RETURNS record
+    STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_verify_archive';
+COMMENT ON FUNCTION auditchain.verify_archive(bigint) IS
+    'Verify every entry of an archive, and that it is the one that was recorded';
+
+CREATE VIEW auditchain.archives WITH (security_barrier) AS
+SELECT a.archive_id AS archive, l.relation AS log, a.created_at, a.created_by, a.before, a.newest_entry, a.entries,
+       a.chains, a.destination, a.relation AS "table",
+       CASE WHEN a.expired_at IS NULL THEN 'kept' ELSE 'expired' END AS state,
+       a.expired_at, a.expired_by, a.expire_reason
+FROM auditchain.archive AS a JOIN auditchain.log AS l USING (log_id)
+WHERE has_table_privilege(l.relation, 'SELECT');
+COMMENT ON VIEW auditchain.archives IS 'Archives of logs that the user may read, expired ones included';
+COMMENT ON COLUMN auditchain.archives.archive IS 'Number of the archive';
+COMMENT ON COLUMN auditchain.archives.log IS 'The log';
+COMMENT ON COLUMN auditchain.archives.created_at IS 'When it was made';
+COMMENT ON COLUMN auditchain.archives.created_by IS 'Session user, and the role it acted as where that is another';
+COMMENT ON COLUMN auditchain.archives.before IS 'Its entries are older than this';
+COMMENT ON COLUMN auditchain.archives.newest_entry IS 'Time of the newest of them';
+COMMENT ON COLUMN auditchain.archives.entries IS 'How many entries it has';
+COMMENT ON COLUMN auditchain.archives.chains IS 'Of how many chains they are';
+COMMENT ON COLUMN auditchain.archives.destination IS 'Where it is, as the policy said';
+COMMENT ON COLUMN auditchain.archives."table" IS 'The cold table that has its entries';
+COMMENT ON COLUMN auditchain.archives.state IS 'kept, or expired: its entries were deleted';
+COMMENT ON COLUMN auditchain.archives.expired_at IS 'When its entries were deleted; NULL while they are there';
+COMMENT ON COLUMN auditchain.archives.expired_by IS 'Session user, and the role it acted as where that is another';
+COMMENT ON COLUMN auditchain.archives.expire_reason IS 'By which policy';
+GRANT SELECT ON auditchain.archives TO PUBLIC;
 
 CREATE VIEW auditchain.retention WITH (security_barrier) AS
 SELECT l.relation AS log, p.keep, p.hot, p.destination, p.set_at, p.set_by

@@ -32,6 +32,8 @@ const char* name(Violation violation) noexcept {
             return "incarnation_changed";
         case Violation::guard_disabled:
             return "guard_disabled";
+        case Violation::archive_mismatch:
+            return "archive_mismatch";
     }
     return "unknown";
 }
@@ -80,21 +82,43 @@ std::size_t ChainWalk::next(const Entry& entry, Finding out[kMaxFindings]) {
         out[0].explainable = false;
         return 1;
     }
-    if (entry.position > current_.holder.finding.first) {
+    if (entry.position > current_.holder.finding.last) {
         const std::size_t count = end_position(out);
-        current_.holder = judge(entry);
-        current_.tail.count = 0;
-        current_.tail.add(current_.holder.finding.end);
+        begin_position(judge(entry));
         return count;
     }
     Row duplicate = judge(entry);
-    current_.tail.add(duplicate.finding.end);
-    if (duplicate.better_than(current_.holder)) {
-        std::swap(duplicate, current_.holder);
+    if (current_.holder.finding.row != kArchivedRow) {
+        current_.tail.add(duplicate.finding.end);
+        if (duplicate.better_than(current_.holder)) {
+            std::swap(duplicate, current_.holder);
+        }
     }
     out[0] = duplicate.finding;
     out[0].kind = Violation::entry_duplicated;
     return 1;
+}
+
+std::size_t ChainWalk::next(ArchivedEntries archived, Finding out[kMaxFindings]) {
+    const std::int64_t taken = current_.holder.finding.last;
+    if (archived.last <= taken) {
+        return 0;
+    }
+    const std::size_t count = end_position(out);
+    Row row = judge(archived);
+    if (archived.first <= taken) {
+        row.finding.first = taken + 1;
+        row.link = Link::unknown;
+        row.fine = true;
+    }
+    begin_position(row);
+    return count;
+}
+
+void ChainWalk::begin_position(const Row& holder) {
+    current_.holder = holder;
+    current_.tail.count = 0;
+    current_.tail.add(holder.finding.end);
 }
 
 std::size_t ChainWalk::end_chain(Finding out[kMaxFindings]) {
@@ -116,7 +140,7 @@ ChainWalk::Row ChainWalk::judge(const Entry& entry) {
                         .expected = entry.previous,
                         .end = {entry.checksum, computed},
                         .length = 1},
-            .link = link_of(entry),
+            .link = link_of(entry.position, entry.previous),
             .fine = false,
             .key_matches = entry.key_matches,
             .receipt = entry.receipt};
@@ -146,15 +170,40 @@ ChainWalk::Row ChainWalk::judge(const Entry& entry) {
     return row;
 }
 
-ChainWalk::Link ChainWalk::link_of(const Entry& entry) const {
-    const Finding& predecessor = before_.holder.finding;
-    if (entry.position != predecessor.first + 1) {
-        return predecessor.end.has(entry.previous) ? Link::spanning : Link::unknown;
+/// Judge archived entries: they were verified when they were archived, so they are what their
+/// archive says.
+ChainWalk::Row ChainWalk::judge(const ArchivedEntries& archived) const {
+    const Row& predecessor = before_.holder;
+    Row row{.finding = {.kind = Violation::link_broken,
+                        .first = archived.first,
+                        .last = archived.last,
+                        .row = kArchivedRow,
+                        .content_intact = true,
+                        .own = archived.checksum,
+                        .expected = archived.previous,
+                        .explainable = true,
+                        .before = predecessor.finding.end,
+                        .end = {archived.checksum, archived.checksum},
+                        .length = archived.last - archived.first + 1},
+            .link = link_of(archived.first, archived.previous)};
+    if (row.link == Link::broken && predecessor.receipt == ReceiptState::invalid) {
+        row.link = Link::vouched;
     }
-    if (before_.tail.names(entry.previous)) {
+    row.fine = row.link != Link::broken;
+    row.finding.behind_modified =
+        !predecessor.fine && predecessor.finding.kind == Violation::content_modified;
+    return row;
+}
+
+ChainWalk::Link ChainWalk::link_of(std::int64_t position, const Digest& previous) const {
+    const Finding& predecessor = before_.holder.finding;
+    if (position != predecessor.last + 1) {
+        return predecessor.end.has(previous) ? Link::spanning : Link::unknown;
+    }
+    if (before_.tail.names(previous)) {
         return Link::chained;
     }
-    return anchor_ && anchor_->names(entry.previous) ? Link::resumed : Link::broken;
+    return anchor_ && anchor_->names(previous) ? Link::resumed : Link::broken;
 }
 
 bool ChainWalk::only_previous_was_edited(const Entry& entry) {
@@ -207,7 +256,7 @@ void ChainWalk::note_displacement(bool goes_on) {
 std::size_t ChainWalk::end_position(Finding out[kMaxFindings]) {
     std::size_t count = 0;
     Row& holder = current_.holder;
-    const std::int64_t expected = before_.holder.finding.first + 1;
+    const std::int64_t expected = before_.holder.finding.last + 1;
     const bool chained = holder.link == Link::chained;
     if (chained && !holder.finding.content_intact) {
         holder.key_matches = before_.holder.key_matches;  // its own may be an edit
@@ -239,7 +288,7 @@ std::size_t ChainWalk::end_position(Finding out[kMaxFindings]) {
     }
     for (std::size_t i = 0; i < run_count_; ++i) {
         run_[i].end = holder.finding.end;
-        ++run_[i].length;
+        run_[i].length += holder.finding.last - holder.finding.first + 1;
     }
     move_anchor();
     before_ = current_;

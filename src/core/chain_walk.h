@@ -31,6 +31,17 @@ struct Entry {
     ReceiptState receipt = ReceiptState::unchecked;
 };
 
+/// Entries side by side that are in an archive: known by the checksums at their two ends only.
+struct ArchivedEntries {
+    std::int64_t first;
+    std::int64_t last;
+    Digest previous;  ///< that the first entry follows
+    Digest checksum;  ///< of the last entry
+};
+
+/// What a finding has in place of a row where that is archived.
+inline constexpr std::uint64_t kArchivedRow = ~std::uint64_t{0};
+
 /// The most findings one call of ChainWalk returns.
 inline constexpr std::size_t kMaxFindings = 4;
 
@@ -64,6 +75,11 @@ class ChainWalk {
     ///
     /// An entry at a position below 1 stands nowhere: it is link_broken, and may come at any time.
     std::size_t next(const Entry& entry, Finding out[kMaxFindings]);
+
+    /// Take entries that are in an archive, as if they were one long entry. They come in the order
+    /// of their first positions, before an entry that stands at one of theirs: that has no business
+    /// there. What of them an entry or archive before has taken is passed over.
+    std::size_t next(ArchivedEntries archived, Finding out[kMaxFindings]);
 
     /// End the chain and return how many findings of its end were written to out.
     std::size_t end_chain(Finding out[kMaxFindings]);
@@ -112,7 +128,9 @@ class ChainWalk {
     };
 
     Row judge(const Entry& entry);
-    Link link_of(const Entry& entry) const;
+    Row judge(const ArchivedEntries& archived) const;
+    Link link_of(std::int64_t position, const Digest& previous) const;
+    void begin_position(const Row& holder);
     bool only_previous_was_edited(const Entry& entry);
     std::size_t end_position(Finding out[kMaxFindings]);
     void note_displacement(bool goes_on);

@@ -20,6 +20,7 @@ enum class Violation : std::uint8_t {
     key_mismatch,
     incarnation_changed,
     guard_disabled,
+    archive_mismatch,
 };
 
 /// Return the kind as SQL shows it, such as "content_modified".
@@ -40,7 +41,8 @@ struct Finding {
     bool has_row = false;  ///< false for a gap
     std::int64_t first = 0;
     std::int64_t last = 0;
-    std::uint64_t row = 0;  ///< Entry::row of the entry found or, for a gap, of the entry behind it
+    std::uint64_t row = 0;  ///< Entry::row of the entry found or, for a gap, of the entry behind
+                            ///< it; kArchivedRow where that is archived
 
     std::int64_t chain = 0;  ///< the reader's own number of the chain; left to the reader
 

@@ -91,12 +91,24 @@ std::uint64_t LinkBalance::key_item(int repeat, std::int32_t chain, std::string_
 
 void LinkBalance::add_entry(std::int32_t chain, std::int64_t position, const Digest& previous,
                             const Digest& checksum) {
+    add_archived(chain, position, position, previous, checksum);
+}
+
+void LinkBalance::add_archived(std::int32_t chain, std::int64_t first, std::int64_t last,
+                               const Digest& previous, const Digest& checksum) {
     // Unsigned, as a forged position may be the smallest there is.
     const auto before =
-        static_cast<std::int64_t>(static_cast<std::uint64_t>(position) - std::uint64_t{1});
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(first) - std::uint64_t{1});
     for (int i = 0; i < kRepeats; ++i) {
-        links_[i].provided = multiply(links_[i].provided, item(i, chain, position, checksum));
+        links_[i].provided = multiply(links_[i].provided, item(i, chain, last, checksum));
         links_[i].needed = multiply(links_[i].needed, item(i, chain, before, previous));
+    }
+}
+
+void LinkBalance::add_archived_keys(std::int32_t chain, std::string_view key, std::int64_t count) {
+    for (int i = 0; i < kRepeats; ++i) {
+        const std::uint64_t all = power(key_item(i, chain, key), static_cast<std::uint64_t>(count));
+        keys_[i].provided = multiply(keys_[i].provided, all);
     }
 }
 

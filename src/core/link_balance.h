@@ -49,6 +49,12 @@ class LinkBalance {
                    const Digest& checksum);
     void add_key(std::int32_t chain, std::string_view key);
 
+    /// Take entries first..last of a chain that are in an archive: they provide the last place and
+    /// need that before the first, as one entry would. The argument above holds for them, too.
+    void add_archived(std::int32_t chain, std::int64_t first, std::int64_t last,
+                      const Digest& previous, const Digest& checksum);
+    void add_archived_keys(std::int32_t chain, std::string_view key, std::int64_t count);
+
     /// Take a chain: its newest entry and, for add_expected_keys, its key.
     void add_chain(std::int32_t chain, std::int64_t newest, const Digest& checksum);
     void add_expected_keys(std::int32_t chain, std::string_view key, std::int64_t newest);

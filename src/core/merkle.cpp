@@ -73,14 +73,23 @@ std::string Frontier::bytes() const {
 }
 
 std::span<const SubtreeHash> Frontier::append(Sha256& sha256, const Digest& leaf_hash) {
-    if (size_ == kMaxTreeSize) {
+    return append_subtree(sha256, 0, leaf_hash);
+}
+
+std::span<const SubtreeHash> Frontier::append_subtree(Sha256& sha256, int level,
+                                                      const Digest& subtree) {
+    const std::uint64_t leaves = std::uint64_t{1} << level;
+    if (size_ % leaves != 0) {
+        throw std::invalid_argument("a subtree does not begin where the tree ends");
+    }
+    if (leaves > kMaxTreeSize - size_) {
         throw std::length_error("the tree is full");
     }
-    Digest hash = leaf_hash;
+    Digest hash = subtree;
     std::size_t count = count_;
     std::size_t done = 0;
-    // Every trailing 1 of the size is a subtree that the new one of its size completes.
-    for (int level = 0; (size_ >> level & 1) != 0;) {
+    // Every 1 of the size from here on is a subtree that the new one of its size completes.
+    while ((size_ >> level & 1) != 0) {
         hash = node_hash(sha256, hashes_[--count], hash);
         ++level;
         if (level % kStoredLevels == 0) {
@@ -89,7 +98,7 @@ std::span<const SubtreeHash> Frontier::append(Sha256& sha256, const Digest& leaf
     }
     hashes_[count] = hash;
     count_ = count + 1;
-    ++size_;
+    size_ += leaves;
     return std::span(done_).first(done);
 }
 

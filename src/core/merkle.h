@@ -108,6 +108,10 @@ class Frontier {
     /// is then unchanged.
     std::span<const SubtreeHash> append(Sha256& sha256, const Digest& leaf_hash);
 
+    /// Append a complete subtree of which only the hash is known. The same, but that it throws
+    /// std::invalid_argument unless the tree's size is a multiple of the subtree's.
+    std::span<const SubtreeHash> append_subtree(Sha256& sha256, int level, const Digest& hash);
+
     /// Return the root of the tree (RFC 6962 section 2.1).
     /// Throws std::runtime_error if OpenSSL fails.
     Digest root(Sha256& sha256) const;

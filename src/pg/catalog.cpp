@@ -74,7 +74,7 @@ void push_snapshot(bool latest) {
 
 // A read-only query of SPI takes the snapshot that is active.
 void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool latest, bool read_only) {
-    constexpr int kMaxArgs = 8;
+    constexpr int kMaxArgs = 10;
     Assert(args.size() <= kMaxArgs);
     Oid types[kMaxArgs];
     Datum values[kMaxArgs];

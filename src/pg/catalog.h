@@ -32,7 +32,8 @@ void query_catalog(const char* sql, std::initializer_list<Arg> args);
 void change_catalog(const char* sql, std::initializer_list<Arg> args);
 
 // The same in the active snapshot: for what stands beside entries that are read in it, as
-// checkpoints do. What others add meanwhile would be of entries that it does not see.
+// checkpoints and archives do. What others add meanwhile would be of entries that it does not see,
+// and what they archive is for it still in the log.
 void query_catalog_as_seen(const char* sql, std::initializer_list<Arg> args);
 
 // Whether the active snapshot sees the log at all: an older one does not see its chains either.

@@ -32,21 +32,30 @@ void read_chains(const Log& log, std::int32_t after, Batch* batch) {
         "SELECT chain_id, key, lane, coalesce((SELECT last_position FROM auditchain.sealed_range "
         "AS s "
         "WHERE s.log_id = c.log_id AND s.chain_id = c.chain_id ORDER BY first_position DESC LIMIT "
-        "1), 0) "
-        "FROM auditchain.chain AS c WHERE log_id = $1 AND chain_id > $2 ORDER BY chain_id LIMIT $3",
+        "1), 0), a.last_position, a.checksum "
+        "FROM auditchain.chain AS c LEFT JOIN LATERAL (SELECT last_position, checksum "
+        "FROM auditchain.archive_range AS r WHERE r.log_id = c.log_id AND r.chain_id = c.chain_id "
+        "ORDER BY first_position DESC LIMIT 1) AS a ON true "
+        "WHERE log_id = $1 AND chain_id > $2 ORDER BY chain_id LIMIT $3",
         {uuid_arg(log.id), {INT4OID, Int32GetDatum(after)}, {INT8OID, Int64GetDatum(kBatch)}});
     batch->count = static_cast<int>(SPI_processed);
     for (int i = 0; i < batch->count; i++) {
         HeapTuple row = SPI_tuptable->vals[i];
         bool null;
         char* key = TextDatumGetCString(spi_value(row, 2, &null));
+        bool none;
+        Datum archived = spi_value(row, 5, &none);
+        std::int64_t last = none ? 0 : DatumGetInt64(archived);
         batch->ends[i] = {.chain_id = DatumGetInt32(spi_value(row, 1, &null)),
                           .key = pg_server_to_any(key, static_cast<int>(strlen(key)), PG_UTF8),
                           .lane = DatumGetInt32(spi_value(row, 3, &null)),
                           .sealed = DatumGetInt64(spi_value(row, 4, &null)),
-                          .newest = 0,
+                          .archived = last,
+                          .newest = last,
                           .has_checksum = false,
                           .checksum = {}};
+        ChainEnd& end = batch->ends[i];
+        end.has_checksum = !none && read_digest(spi_value(row, 6, &null), &end.checksum);
     }
     SPI_freetuptable(SPI_tuptable);
 }
@@ -82,7 +91,11 @@ void read_newest(SPIPlanPtr plan, Batch* batch) {
         HeapTuple row = SPI_tuptable->vals[i];
         bool null;
         ChainEnd& end = batch->ends[DatumGetInt64(spi_value(row, 1, &null)) - 1];
-        end.newest = DatumGetInt64(spi_value(row, 2, &null));
+        std::int64_t newest = DatumGetInt64(spi_value(row, 2, &null));
+        if (newest <= end.archived) {
+            continue;
+        }
+        end.newest = newest;
         Datum checksum = spi_value(row, 3, &null);
         end.has_checksum = !null && read_digest(checksum, &end.checksum);
     }

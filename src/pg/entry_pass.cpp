@@ -1,6 +1,7 @@
 #include "pg/entry_pass.h"
 
 #include "core/link_balance.h"
+#include "pg/archived_range.h"
 #include "pg/chain_ends.h"
 #include "pg/chain_row.h"
 #include "pg/entry.h"
@@ -273,12 +274,28 @@ Tally scan_with_workers(const Log& log, const Leaves& leaves, int workers) {
     return tally;
 }
 
-// Adds what is at the two ends of the chains, and counts them.
+// Adds what is at the two ends of the chains, and what is archived, and counts the chains.
 struct EndAdder {
     LinkBalance* balance;
     bool keyed;
     std::int32_t chains;
+    ArchivedRanges archived;
+    bool sound;  // each range ends where it begins, or behind
 };
+
+void add_archived(EndAdder* adder, const ChainEnd& end) {
+    begin_archived_chain(&adder->archived, end.chain_id, 0);
+    while (const ArchivedRange* range = next_archived_range(&adder->archived, end.archived)) {
+        const ArchivedEntries& entries = range->entries;
+        adder->sound &= entries.first >= 1 && entries.first <= entries.last;
+        adder->balance->add_archived(end.chain_id, entries.first, entries.last, entries.previous,
+                                     entries.checksum);
+        if (adder->keyed) {
+            adder->balance->add_archived_keys(end.chain_id, end.key,
+                                              entries.last - entries.first + 1);
+        }
+    }
+}
 
 void add_chain_end(void* state, const ChainEnd& end) {
     auto* adder = static_cast<EndAdder*>(state);
@@ -286,6 +303,9 @@ void add_chain_end(void* state, const ChainEnd& end) {
         return;
     }
     adder->chains++;
+    if (end.archived > 0) {
+        add_archived(adder, end);
+    }
     adder->balance->add_chain(end.chain_id, end.newest, end.checksum);
     if (adder->keyed) {
         adder->balance->add_expected_keys(end.chain_id, end.key, end.newest);
@@ -304,11 +324,12 @@ EntryPass pass_over_entries(const Log& log) {
         Tally tally =
             workers > 0 ? scan_with_workers(log, leaves, workers) : scan_alone(log, leaves);
         if (tally.sound) {
-            EndAdder adder = {&tally.balance, !log.chain_by.empty(), 0};
+            EndAdder adder = {&tally.balance, !log.chain_by.empty(), 0, make_archived_ranges(log),
+                              true};
             read_chain_ends(log, {add_chain_end, &adder});
             result.chains = adder.chains;
             result.entries = tally.entries;
-            result.intact = tally.balance.balanced();
+            result.intact = adder.sound && tally.balance.balanced();
             result.receipts_unchecked = tally.receipts_unchecked;
             result.receipts_past = tally.receipts_past;
         }

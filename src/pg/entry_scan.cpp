@@ -83,6 +83,31 @@ int forbid_row_security() {
     return guc_level;
 }
 
+namespace {
+
+// A snapshot that is older than an archive still sees the entries that were deleted for it, but not
+// those whose partitions were dropped.
+void require_partitions(const Log& log) {
+    constexpr const char* count =
+        "SELECT count(*) FROM auditchain.archive WHERE log_id = $1 AND partitions > 0";
+    bool null;
+    SPI_connect();
+    query_catalog(count, {uuid_arg(log.id)});
+    Datum now = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+    query_catalog_as_seen(count, {uuid_arg(log.id)});
+    Datum seen = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+    SPI_finish();
+    if (now != seen) {
+        ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
+                errmsg("partitions of \"%s\" have been archived since this transaction's snapshot",
+                       get_rel_name(log.relation)),
+                errdetail("Their entries are seen neither in the log nor in an archive."),
+                errhint("Read it in a new transaction."));
+    }
+}
+
+}  // namespace
+
 void require_visible(const Log& log) {
     if (!log_is_visible(log.id)) {
         ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
@@ -91,6 +116,7 @@ void require_visible(const Log& log) {
                 errdetail("It was put under protection after the transaction had begun."),
                 errhint("Read it in a new transaction."));
     }
+    require_partitions(log);
 }
 
 void require_readable(const Log& log) {

@@ -19,7 +19,15 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-// Types without a time zone are read as UTC, as payloads write them.
+void append_filters(StringInfo sql, const Log& log, Jsonb* filter) {
+    for_each_filter_member(filter, [&](const char* column, JsonbValue* value) {
+        appendStringInfoString(sql, " AND ");
+        append_filter(sql, log.relation, column, value);
+    });
+}
+
+}  // namespace
+
 void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, const char* op,
                        TimestampTz bound) {
     Oid type = get_atttype(log.relation, get_attnum(log.relation, NameStr(column.name)));
@@ -29,15 +37,6 @@ void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, 
                      quote_identifier(NameStr(column.name)), op, text,
                      getBaseType(type) == TIMESTAMPTZOID ? "" : " AT TIME ZONE 'UTC'");
 }
-
-void append_filters(StringInfo sql, const Log& log, Jsonb* filter) {
-    for_each_filter_member(filter, [&](const char* column, JsonbValue* value) {
-        appendStringInfoString(sql, " AND ");
-        append_filter(sql, log.relation, column, value);
-    });
-}
-
-}  // namespace
 
 void append_time_range(StringInfo sql, const Log& log, const Mapping& mapping,
                        const Selection& selection) {

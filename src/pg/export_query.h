@@ -17,6 +17,11 @@ struct Selection {
     Jsonb* filter;             // values that columns must have; nullptr: any
 };
 
+// Appends " AND e.column op time". Columns without a time zone are read as UTC, as payloads write
+// them.
+void append_time_bound(StringInfo sql, const Log& log, const LogColumn& column, const char* op,
+                       TimestampTz bound);
+
 // SQL for the selected entries of a log in the order of chains and positions, with the columns that
 // payloads contain and auditchain's own. Errors when the selection does not fit the log.
 const char* entry_query(const Log& log, const Mapping& mapping, const Selection& selection);

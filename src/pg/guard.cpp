@@ -43,6 +43,22 @@ constexpr GuardTrigger kGuardTriggers[] = {
      "FOR EACH STATEMENT EXECUTE FUNCTION auditchain._refuse_change()"},
 };
 
+// A cold table takes nothing from anybody: cold_table.cpp writes below the triggers.
+constexpr GuardTrigger kArchiveTriggers[] = {
+    {"auditchain_guard_row",
+     TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+         TRIGGER_TYPE_DELETE,
+     auditchain_refuse_change,
+     "CREATE TRIGGER auditchain_guard_row BEFORE INSERT OR UPDATE OR DELETE ON %s "
+     "FOR EACH ROW EXECUTE FUNCTION auditchain._refuse_change()"},
+    {"auditchain_guard_statement",
+     TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE |
+         TRIGGER_TYPE_TRUNCATE,
+     auditchain_refuse_change,
+     "CREATE TRIGGER auditchain_guard_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE "
+     "ON %s FOR EACH STATEMENT EXECUTE FUNCTION auditchain._refuse_change()"},
+};
+
 const Trigger* find_trigger(Relation table, const char* name) {
     if (table->trigdesc == nullptr) {
         return nullptr;
@@ -77,15 +93,20 @@ const char* trigger_fault(Relation table, const GuardTrigger& wanted) {
     return same ? nullptr : "is not auditchain's";
 }
 
+void describe_trigger_faults(Relation table, std::span<const GuardTrigger> triggers,
+                             StringInfo faults) {
+    for (const GuardTrigger& wanted : triggers) {
+        if (const char* fault = trigger_fault(table, wanted)) {
+            appendStringInfo(faults, "%strigger %s on %s %s", faults->len > 0 ? "; " : "",
+                             wanted.name, qualified_name(RelationGetRelid(table)), fault);
+        }
+    }
+}
+
 void describe_faults(Relation table, StringInfo faults) {
     const char* name = qualified_name(RelationGetRelid(table));
     auto separator = [faults] { return faults->len > 0 ? "; " : ""; };
-    for (const GuardTrigger& wanted : kGuardTriggers) {
-        if (const char* fault = trigger_fault(table, wanted)) {
-            appendStringInfo(faults, "%strigger %s on %s %s", separator(), wanted.name, name,
-                             fault);
-        }
-    }
+    describe_trigger_faults(table, kGuardTriggers, faults);
     if (const char* later = later_insert_trigger(table)) {
         appendStringInfo(faults, "%strigger %s on %s runs after %s", separator(),
                          quote_identifier(later), name, kChainTrigger);
@@ -100,6 +121,19 @@ void execute_ddl(const char* statement) {
     SPI_execute(statement, false, 0);
 }
 
+void install_triggers(Oid table, std::span<const GuardTrigger> triggers) {
+    const char* name = qualified_name(table);
+    for (const GuardTrigger& wanted : triggers) {
+        Relation relation = table_open(table, AccessShareLock);
+        bool present = find_trigger(relation, wanted.name) != nullptr;
+        table_close(relation, NoLock);
+        if (!present) {
+            execute_ddl(psprintf(wanted.definition, name));
+            execute_ddl(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, wanted.name));
+        }
+    }
+}
+
 }  // namespace
 
 List* log_tables(Oid root, LOCKMODE lock) {
@@ -109,16 +143,20 @@ List* log_tables(Oid root, LOCKMODE lock) {
 }
 
 void install_guard(Oid table) {
-    const char* name = qualified_name(table);
-    for (const GuardTrigger& wanted : kGuardTriggers) {
-        Relation relation = table_open(table, AccessShareLock);
-        bool present = find_trigger(relation, wanted.name) != nullptr;
-        table_close(relation, NoLock);
-        if (!present) {
-            execute_ddl(psprintf(wanted.definition, name));
-            execute_ddl(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, wanted.name));
-        }
-    }
+    install_triggers(table, kGuardTriggers);
+}
+
+void install_archive_guard(Oid table) {
+    install_triggers(table, kArchiveTriggers);
+}
+
+char* archive_guard_state(Oid table) {
+    StringInfoData faults;
+    initStringInfo(&faults);
+    Relation relation = table_open(table, AccessShareLock);
+    describe_trigger_faults(relation, kArchiveTriggers, &faults);
+    table_close(relation, NoLock);
+    return faults.len > 0 ? faults.data : nullptr;
 }
 
 void remove_guard(Oid table) {
@@ -187,14 +225,15 @@ using namespace auditchain::pg;
 namespace {
 
 const char* refused_command(TriggerEvent event) {
-    return TRIGGER_FIRED_BY_UPDATE(event)   ? "UPDATE"
+    return TRIGGER_FIRED_BY_INSERT(event)   ? "INSERT"
+           : TRIGGER_FIRED_BY_UPDATE(event) ? "UPDATE"
            : TRIGGER_FIRED_BY_DELETE(event) ? "DELETE"
                                             : "TRUNCATE";
 }
 
 }  // namespace
 
-// Trigger: refuses UPDATE, DELETE and TRUNCATE.
+// Trigger: refuses UPDATE, DELETE and TRUNCATE; on a cold table INSERT, too.
 AUDITCHAIN_FUNCTION(auditchain_refuse_change) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {
         ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -203,6 +242,13 @@ AUDITCHAIN_FUNCTION(auditchain_refuse_change) {
     auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     Oid table = RelationGetRelid(trigger->tg_relation);
     Oid log = partition_root(table);
+    if (is_archive_table(table)) {
+        ereport(ERROR, errcode(ERRCODE_AC_APPEND_ONLY),
+                errmsg("%s refused: %s has archived entries of a log",
+                       refused_command(trigger->tg_event), qualified_name(table)),
+                errdetail("It is written by auditchain.archive() only."),
+                errhint("The view auditchain.archives shows of which log."));
+    }
     ereport(ERROR, errcode(ERRCODE_AC_APPEND_ONLY),
             errmsg("%s refused: log \"%s\" is append-only", refused_command(trigger->tg_event),
                    get_rel_name(log)),

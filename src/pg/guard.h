@@ -21,6 +21,14 @@ List* log_tables(Oid root, LOCKMODE lock);
 void install_guard(Oid table);
 void remove_guard(Oid table);
 
+// The same for a cold table (cold_table.h), and what is wrong with it: palloc'd, nullptr for
+// nothing.
+void install_archive_guard(Oid table);
+char* archive_guard_state(Oid table);
+
+// guard_archives.cpp: whether a table is a cold table.
+bool is_archive_table(Oid table);
+
 // What is wrong with the guard of a log, palloc'd; nullptr when it is complete.
 char* guard_state(const Log& log);
 

@@ -310,6 +310,8 @@ AUDITCHAIN_FUNCTION(auditchain_guard_ddl_end) {
     refuse_payload_type(command, renamed_type(event->parsetree));
     ListCell* cell;
     foreach (cell, touched_relations()) {
+        check_renamed_archive(command, static_cast<Touched*>(lfirst(cell))->relation,
+                              event->parsetree);
         after_command(command, *static_cast<Touched*>(lfirst(cell)));
     }
     Oid attached = attached_partition(event->parsetree);
@@ -326,6 +328,7 @@ AUDITCHAIN_FUNCTION(auditchain_guard_rewrite) {
         Oid table = DatumGetObjectId(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_OID));
         int reason = DatumGetInt32(OidFunctionCall0(F_PG_EVENT_TRIGGER_TABLE_REWRITE_REASON));
         SPI_connect();
+        check_rewritten_archive(GetCommandTagName(event->tag), table);
         check_rewrite(GetCommandTagName(event->tag), table, reason);
         SPI_finish();
     }

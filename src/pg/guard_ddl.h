@@ -47,6 +47,12 @@ const char* new_column_with_default(const GuardedLog& log);
 void guard_new_partition(const char* command, Oid log, Oid partition);
 void refuse_inheritance(const char* command, Oid relation);
 
+// guard_archives.cpp. Refuses to drop a cold table, or a column of one, as long as there are
+// archives in it; to write it anew; to rename its columns.
+void check_dropped_archive(const char* command, Oid table, const char* name, const char* column);
+void check_rewritten_archive(const char* command, Oid table);
+void check_renamed_archive(const char* command, Oid table, Node* parsetree);
+
 // guard_types.cpp. Refuses ALTER COLUMN TYPE where the values would be written otherwise.
 void require_same_bytes(const char* command, Oid log, Oid table, const AlterTableCmd* alteration);
 

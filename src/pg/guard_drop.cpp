@@ -144,6 +144,7 @@ AUDITCHAIN_FUNCTION(auditchain_guard_drop) {
     ListCell* cell;
     foreach (cell, dropped_objects()) {
         auto* dropped = static_cast<Dropped*>(lfirst(cell));
+        check_dropped_archive(command, dropped->relation, dropped->name, dropped->column);
         if (dropped->column == nullptr) {
             check_dropped_table(command, *dropped);
         } else {

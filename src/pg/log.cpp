@@ -14,6 +14,7 @@ extern "C" {
 #include <utils/array.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
+#include <utils/syscache.h>
 }
 
 namespace auditchain::pg {
@@ -225,6 +226,16 @@ const LogColumn* find_column(const Log& log, const char* name) {
         }
     }
     return nullptr;
+}
+
+Oid relation_owner(Oid relation) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+    if (!HeapTupleIsValid(tuple)) {
+        elog(ERROR, "cache lookup failed for relation %u", relation);
+    }
+    Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
 }
 
 void require_owner(Oid relation) {

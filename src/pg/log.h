@@ -52,6 +52,8 @@ char* qualified_name(Oid relation);
 // The column among `columns` with this current name, or nullptr.
 const LogColumn* find_column(const Log& log, const char* name);
 
+Oid relation_owner(Oid relation);
+
 // Errors unless the current user owns the relation.
 void require_owner(Oid relation);
 

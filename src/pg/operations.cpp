@@ -5,7 +5,6 @@
 #include "pg/protect.h"
 
 extern "C" {
-#include <access/table.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_extension.h>
 #include <commands/extension.h>
@@ -36,6 +35,8 @@ constexpr const char* kDefinition[] = {
     "COMMENT ON TABLE auditchain.operations IS 'What was done to the entries of logs: a log "
     "itself, "
     "written by auditchain only'",
+    "COMMENT ON COLUMN auditchain.operations.id IS 'Number of the operation'",
+    "COMMENT ON COLUMN auditchain.operations.occurred_at IS 'When'",
     "COMMENT ON COLUMN auditchain.operations.event IS "
     "'retention_set, hold_placed, hold_lifted, archived or expired'",
     "COMMENT ON COLUMN auditchain.operations.log_id IS 'The log'",
@@ -45,14 +46,6 @@ constexpr const char* kDefinition[] = {
     "COMMENT ON COLUMN auditchain.operations.reason IS 'Why, where a reason was given'",
     "COMMENT ON COLUMN auditchain.operations.details IS 'What exactly'",
 };
-
-Oid catalog_owner() {
-    Oid schema = get_namespace_oid("auditchain", false);
-    Relation log = table_open(get_relname_relid("log", schema), AccessShareLock);
-    Oid owner = log->rd_rel->relowner;
-    table_close(log, NoLock);
-    return owner;
-}
 
 void make_operations_log() {
     // One session makes it; others wait for its end.
@@ -69,6 +62,10 @@ void make_operations_log() {
                                      .order_by = nullptr,
                                      .receipts = false,
                                      .operations = true});
+    for (const char* own : own_columns(false)) {
+        SPI_execute(psprintf("COMMENT ON COLUMN auditchain.operations.%s IS 'Of auditchain'", own),
+                    false, 0);
+    }
 }
 
 void insert_operation(Oid log, const pg_uuid_t& log_id, const Operation& operation) {
@@ -107,7 +104,9 @@ void record_operation(Oid log, const pg_uuid_t& log_id, const Operation& operati
     Oid user;
     int security_context;
     GetUserIdAndSecContext(&user, &security_context);
-    SetUserIdAndSecContext(catalog_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
+    Oid schema = get_namespace_oid("auditchain", false);
+    SetUserIdAndSecContext(relation_owner(get_relname_relid("log", schema)),
+                           security_context | SECURITY_LOCAL_USERID_CHANGE);
     int guc_level = NewGUCNestLevel();
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);

@@ -4,6 +4,7 @@
 #include "core/leaf.h"
 #include "core/merkle_proof.h"
 #include "core/tlog_proof.h"
+#include "pg/archived_range.h"
 #include "pg/barrier.h"
 #include "pg/chain_row.h"
 #include "pg/entry.h"
@@ -67,12 +68,24 @@ void close_tree(const OpenTree& tree) {
     SPI_finish();
 }
 
+[[noreturn]] void refuse_proof(const Log& log) {
+    if (!has_archives(log)) {
+        refuse_damaged_tree(log, "Entries or hashes that the proof would need are missing.");
+    }
+    ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+            errmsg("log \"%s\" has not got the hashes for this proof", get_rel_name(log.relation)),
+            errdetail("It would need those of single entries that are archived."),
+            errhint("Between the sizes of checkpoints there are proofs: see the view "
+                    "auditchain.checkpoints. If these are, verify the log."));
+    pg_unreachable();
+}
+
 Digest* read_hashes(const Log& log, const OpenTree& tree, const SubtreeList& subtrees) {
     auto* hashes = static_cast<Digest*>(palloc((subtrees.size() + 1) * sizeof(Digest)));
     std::size_t count = 0;
     for (const Subtree& subtree : subtrees) {
         if (!read_subtree_hash(log, tree.links, subtree, &hashes[count++])) {
-            refuse_damaged_tree(log, "Entries or hashes that the proof would need are missing.");
+            refuse_proof(log);
         }
     }
     return hashes;

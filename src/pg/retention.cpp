@@ -49,6 +49,19 @@ const Log& require_retained_log(Oid relation) {
     return log;
 }
 
+const LogColumn* require_time_column(const Log& log) {
+    const LogColumn* column = resolve_mapping(log).columns[kFieldTimestamp];
+    if (column == nullptr) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+                errmsg("log \"%s\" has no time column that retention could go by",
+                       get_rel_name(log.relation)),
+                errdetail("No column is mapped to the field \"timestamp\" of its events."),
+                errhint("SELECT auditchain.set_mapping('%s', '{\"timestamp\": \"a column\"}')",
+                        qualified_name(log.relation)));
+    }
+    return column;
+}
+
 namespace {
 
 struct Policy {
@@ -98,17 +111,6 @@ void require_lengths(const Policy& policy) {
                 errdetail("keep is %s, hot is %s.", interval_text(policy.keep),
                           interval_text(policy.hot)),
                 errhint("hot is the part of keep that entries spend in the log itself."));
-    }
-}
-
-void require_time_column(const Log& log) {
-    if (resolve_mapping(log).columns[kFieldTimestamp] == nullptr) {
-        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-                errmsg("log \"%s\" has no time column that retention could go by",
-                       get_rel_name(log.relation)),
-                errdetail("No column is mapped to the field \"timestamp\" of its events."),
-                errhint("SELECT auditchain.set_mapping('%s', '{\"timestamp\": \"a column\"}')",
-                        qualified_name(log.relation)));
     }
 }
 

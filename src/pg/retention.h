@@ -13,4 +13,7 @@ void lock_retention(const Log& log);
 // locked as above. Errors for anything else, and where nothing can be written.
 const Log& require_retained_log(Oid relation);
 
+// The column that the ages of entries go by; errors where none is mapped.
+const LogColumn* require_time_column(const Log& log);
+
 }  // namespace auditchain::pg

@@ -2,6 +2,7 @@
 
 #include "core/leaf.h"
 #include "core/malformed.h"
+#include "pg/archived_tree.h"
 #include "pg/barrier.h"
 #include "pg/entry.h"
 #include "pg/incarnation.h"
@@ -259,7 +260,7 @@ bool read_subtree_hash(const Log& log, LinkReader* reader, const Subtree& subtre
         barrier([&] { *hash = complete_hash(hasher, {hashes, run.count}); });
     }
     pfree(hashes);
-    return complete;
+    return complete || (run.level == 0 && read_partly_archived(log, reader, subtree, hash));
 }
 
 bool make_frontier(const Log& log, LinkReader* reader, std::int64_t size, Frontier* frontier) {

@@ -1,5 +1,6 @@
 #include "pg/verify.h"
 
+#include "pg/archive_record.h"
 #include "pg/barrier.h"
 #include "pg/entry.h"
 #include "pg/entry_pass.h"
@@ -58,6 +59,8 @@ struct Verifier {
     std::int32_t chains = 0;
     std::int64_t violations = 0;
     char* first = nullptr;  // the first violation, as verify() tells it
+    ArchivedRanges archived;
+    ArchivedPart archived_part = {};
     FaultyPlaces faulty_places = {};
     SealedPart sealed = {};
 };
@@ -148,8 +151,19 @@ void verify_stray_entry(Verifier* verifier, const Entry& entry) {
     stray.length++;
 }
 
+// Walks along what is archived up to a position.
+void walk_archived(Verifier* verifier, std::int64_t position) {
+    while (const ArchivedRange* range = next_archived_range(&verifier->archived, position)) {
+        Finding findings[kMaxFindings];
+        std::size_t count = 0;
+        barrier([&] { count = verifier->walk.next(range->entries, findings); });
+        hold_findings(verifier, findings, count);
+    }
+}
+
 void end_chain(Verifier* verifier) {
     if (verifier->in_chain && verifier->chain.ours) {
+        walk_archived(verifier, PG_INT64_MAX);
         Finding findings[kMaxFindings];
         std::size_t count = 0;
         barrier([&] { count = verifier->walk.end_chain(findings); });
@@ -167,6 +181,7 @@ void begin_chain(Verifier* verifier, std::int32_t chain_id) {
     verifier->chain = look_up_chain(*verifier->log, chain_id);
     MemoryContextSwitchTo(caller);
     verifier->walk.begin_chain();
+    begin_archived_chain(&verifier->archived, chain_id, 0);
     verifier->in_chain = true;
     verifier->strays = 0;
     verifier->chains += verifier->chain.ours;
@@ -180,6 +195,7 @@ void verify_entry(Verifier* verifier, ScannedEntry* scanned) {
         verify_stray_entry(verifier, scanned->entry);
         return;
     }
+    walk_archived(verifier, scanned->entry.position);
     scanned->entry.key_matches =
         verifier->scan->plan->key.empty() || scanned_key(verifier->scan) == verifier->chain.key;
     const ScannedChain& chain = verifier->chain;
@@ -286,8 +302,13 @@ char* summary(const Verifier& verifier) {
                          static_cast<long long>(verifier.sealed.entries),
                          verifier.sealed.checkpoints, verifier.sealed.checkpoints == 1 ? "" : "s");
         }
-        return psprintf("All %lld audit events verified. Chain integrity intact.%s%s", total,
-                        sealed, unchecked);
+        const char* archived = "";
+        if (verifier.archived_part.archives > 0) {
+            archived = psprintf(", %lld of them archived",
+                                static_cast<long long>(verifier.archived_part.entries));
+        }
+        return psprintf("All %lld audit events verified%s. Chain integrity intact.%s%s", total,
+                        archived, sealed, unchecked);
     }
     return psprintf(
         "Chain integrity violated: %lld violation%s in %lld audit events. First: %s%s%s",
@@ -326,6 +347,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
             AllocSetContextCreate(CurrentMemoryContext, "auditchain chain", ALLOCSET_SMALL_SIZES),
         .walk = ChainWalk(sha256()),
         .receipts = begin_receipt_check(log),
+        .archived = make_archived_ranges(log),
     };
     std::int64_t estimated = estimated_entries(log);
     begin_progress(log.relation, "verify", "reading entries", estimated);
@@ -341,6 +363,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
     ViolationReceiver sealed_receiver = {report_sealed, verifier};
     verifier->sealed =
         verify_checkpoints(log, pass.intact, &verifier->faulty_places, sealed_receiver);
+    verifier->archived_part = verify_archive_records(log, sealed_receiver);
     verify_guard(verifier);
     if (!pass.intact && verifier->violations == 0) {
         warn_of_index(log);
@@ -348,6 +371,7 @@ Verification verify_log(const Log& log, const ViolationReceiver* receiver) {
 
     Verification result = {};
     result.intact = verifier->violations == 0;
+    verifier->total += verifier->archived_part.entries;
     result.total_events = verifier->total;
     result.verified_events = verifier->total - verifier->faulty;
     result.chains = verifier->chains;

@@ -4,6 +4,8 @@
 #include "core/checkpoint.h"
 #include "core/malformed.h"
 #include "core/note.h"
+#include "pg/archived_range.h"
+#include "pg/archived_tree.h"
 #include "pg/barrier.h"
 #include "pg/chain_ends.h"
 #include "pg/entry.h"
@@ -40,6 +42,7 @@ struct TreeCheck {
     FaultyPlaces* faulty;
     const ViolationReceiver* receiver;
     LinkReader* links;
+    bool has_archives;           // of the log
     Frontier frontier;           // of the log as it is
     std::int64_t end;            // behind the last sealed leaf
     StoredHashes stored;         // being compared
@@ -99,23 +102,28 @@ void compare_stored(TreeCheck* check, const SubtreeHash& computed) {
         !check->stored.complete || check->stored.hashes[wanted.index - run.index] != computed.hash;
 }
 
-void append_leaf(TreeCheck* check, std::int64_t position, const Digest* checksum) {
-    // What is not there has a leaf that no entry has.
-    Digest hash = {};
-    if (checksum != nullptr) {
-        hash = leaf_hash_of(check->log_id, check->chain, position, *checksum);
-    }
+void append_subtree(TreeCheck* check, const SubtreeHash& appended) {
     Sha256& hasher = sha256();
     SubtreeHash completed[8];
     std::size_t count = 0;
     barrier([&] {
-        for (const SubtreeHash& subtree : check->frontier.append(hasher, hash)) {
+        for (const SubtreeHash& subtree :
+             check->frontier.append_subtree(hasher, appended.subtree.level, appended.hash)) {
             completed[count++] = subtree;
         }
     });
     for (std::size_t i = 0; i < count; i++) {
         compare_stored(check, completed[i]);
     }
+}
+
+void append_leaf(TreeCheck* check, std::int64_t position, const Digest* checksum) {
+    // What is not there has a leaf that no entry has.
+    Digest hash = {};
+    if (checksum != nullptr) {
+        hash = leaf_hash_of(check->log_id, check->chain, position, *checksum);
+    }
+    append_subtree(check, {{0, check->frontier.size()}, hash});
 }
 
 // Appends the leaves of a range's entries that are in the tree of `end` leaves and not yet in ours.
@@ -140,7 +148,8 @@ void read_range(TreeCheck* check, const SealedRange& range, std::int64_t end) {
     }
 }
 
-void read_to(TreeCheck* check, std::int64_t end) {
+// Appends the leaves of entries that are in the log, or ought to be.
+void read_entries_to(TreeCheck* check, std::int64_t end) {
     while (static_cast<std::int64_t>(check->frontier.size()) < end) {
         MemoryContext caller = MemoryContextSwitchTo(check->context);
         auto before = static_cast<std::int64_t>(check->frontier.size());
@@ -155,6 +164,34 @@ void read_to(TreeCheck* check, std::int64_t end) {
         MemoryContextSwitchTo(caller);
         MemoryContextReset(check->context);
     }
+}
+
+// Appends archived leaves by the hashes of the subtrees that they make.
+void read_archived_to(TreeCheck* check, std::int64_t end) {
+    for (auto leaf = static_cast<std::int64_t>(check->frontier.size()); leaf < end;
+         leaf = static_cast<std::int64_t>(check->frontier.size())) {
+        CHECK_FOR_INTERRUPTS();
+        MemoryContext caller = MemoryContextSwitchTo(check->context);
+        Subtree subtree = biggest_subtree(leaf, end);
+        Digest hash;
+        if (!read_subtree_hash(*check->log, check->links, subtree, &hash)) {
+            hash = {};  // that no subtree has
+        }
+        append_subtree(check, {subtree, hash});
+        advance_progress(progress_slot(), std::int64_t{1} << subtree.level);
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(check->context);
+    }
+}
+
+void read_to(TreeCheck* check, std::int64_t end) {
+    while (check->has_archives && static_cast<std::int64_t>(check->frontier.size()) < end) {
+        LeafRun archived = find_archived_leaves(
+            *check->log, static_cast<std::int64_t>(check->frontier.size()), end);
+        read_entries_to(check, archived.first);
+        read_archived_to(check, archived.end);
+    }
+    read_entries_to(check, end);
 }
 
 // Whether a violation is known among the leaves from `first` to before `end`.
@@ -349,7 +386,9 @@ SealedPart verify_checkpoints(const Log& log, bool entries_intact, FaultyPlaces*
     check->end = read_newest_range(log).end_leaf();
     enter_phase("comparing checkpoints", check->end);
     read_chain_ends(log, {check_tail, check});
-    if (!entries_intact || !tree_is_as_stored(log, check->end)) {
+    // The quick way is by the entries alone.
+    check->has_archives = has_archives(log);
+    if (!entries_intact || check->has_archives || !tree_is_as_stored(log, check->end)) {
         enter_phase("comparing checkpoints", check->end);
         check->log_id = uuid_text(log.id);
         check->links = make_link_reader(log);

@@ -2,6 +2,7 @@
 
 #include "pg/verify_entry.h"
 
+#include "pg/archived_range.h"
 #include "pg/barrier.h"
 #include "pg/entry.h"
 #include "pg/verify.h"
@@ -20,6 +21,7 @@ struct EntryCheck {
     ReceiptCheck* receipts;
     std::int32_t chain_id;
     std::int64_t position;
+    ArchivedRanges archived;
     EntryVerdict verdict;
 };
 
@@ -46,14 +48,29 @@ void take_findings(EntryCheck* check, const Finding* findings, std::size_t count
     }
 }
 
+// What is archived up to a position of the two.
+void walk_archived(EntryCheck* check, ChainWalk* walk, std::int64_t position) {
+    Finding findings[kMaxFindings];
+    std::size_t count = 0;
+    while (const ArchivedRange* range = next_archived_range(&check->archived, position)) {
+        if (range->entries.last >= check->position) {
+            check->verdict.archive = range->archive;
+        }
+        barrier([&] { count = walk->next(range->entries, findings); });
+        take_findings(check, findings, count);
+    }
+}
+
 void walk_entries(EntryCheck* check, const ChainName& chain) {
     ChainWalk walk(sha256());
     walk.begin_chain();
+    begin_archived_chain(&check->archived, check->chain_id, check->position - 1);
     ScannedEntry scanned = {};
     Finding findings[kMaxFindings];
     std::size_t count = 0;
     while (next_entry(check->scan, &scanned)) {
         check->verdict.rows += scanned.entry.position == check->position;
+        walk_archived(check, &walk, scanned.entry.position);
         scanned.entry.key_matches =
             check->scan->plan->key.empty() || scanned_key(check->scan) == chain.key;
         scanned.entry.receipt =
@@ -64,6 +81,7 @@ void walk_entries(EntryCheck* check, const ChainName& chain) {
         barrier([&] { count = walk.next(scanned.entry, findings); });
         take_findings(check, findings, count);
     }
+    walk_archived(check, &walk, check->position);
     barrier([&] { count = walk.end_chain(findings); });
     take_findings(check, findings, count);
 }
@@ -73,6 +91,12 @@ const char* summary(const EntryVerdict& verdict, const ReceiptCheck& receipts) {
     if (verdict.violations > 0) {
         return psprintf("Chain integrity violated: %s%s%s", verdict.first,
                         unchecked[0] == '\0' ? "" : ".", unchecked);
+    }
+    if (verdict.archive != 0) {
+        return psprintf("Audit event is in archive %lld. SELECT auditchain.verify_archive(%lld) "
+                        "verifies it.",
+                        static_cast<long long>(verdict.archive),
+                        static_cast<long long>(verdict.archive));
     }
     bool receipt = receipts.log->receipts && unchecked[0] == '\0';
     return psprintf("Audit event verified. It follows the one before it.%s%s",
@@ -85,6 +109,7 @@ EntryVerdict check_entry(const Log& log, std::int32_t chain_id, std::int64_t pos
                          ReceiptCheck* receipts) {
     EntryCheck check = {};
     check.receipts = receipts;
+    check.archived = make_archived_ranges(log);
     check.chain_id = chain_id;
     check.position = position;
     ChainName chain;
@@ -98,7 +123,7 @@ EntryVerdict check_entry(const Log& log, std::int32_t chain_id, std::int64_t pos
         walk_entries(&check, chain);
         close_entries(check.scan);
     }
-    if (check.verdict.rows == 0) {
+    if (check.verdict.rows == 0 && check.verdict.archive == 0) {
         check.verdict.violations = 1;
         check.verdict.first =
             psprintf("%s: chain_id %d has no entry at position %lld",
@@ -116,7 +141,7 @@ Verification verify_one_entry(const Log& log, std::int32_t chain_id, std::int64_
 
     Verification result = {};
     result.intact = verdict.violations == 0;
-    result.total_events = verdict.rows;
+    result.total_events = verdict.rows + (verdict.archive != 0);
     result.verified_events = result.intact ? verdict.rows : 0;
     result.chains = verdict.chain_known ? 1 : 0;
     result.violations = verdict.violations;

@@ -8,7 +8,8 @@ namespace auditchain::pg {
 struct EntryVerdict {
     bool chain_known;         // the log has this chain
     std::int64_t rows;        // found at the place
-    std::int64_t violations;  // of the entry and its link; at least one where there is no row
+    std::int64_t archive;     // that the entry is in instead; 0: none
+    std::int64_t violations;  // of the entry and its link; at least one where there is neither
     char* first;              // the first of them, told; palloc'd
 };
 

@@ -7,6 +7,7 @@
 
 #include "core/chain_walk.h"
 #include "core/merkle_proof.h"
+#include "pg/archived_range.h"
 #include "pg/barrier.h"
 #include "pg/chain_ends.h"
 #include "pg/entry.h"
@@ -77,12 +78,18 @@ bool choose(HeadCheck* check) {
     return chosen;
 }
 
+// Since the checkpoint was read the log may have been sealed anew, and the entry archived.
+bool is_archived(const Log& log, std::int32_t chain_id, std::int64_t position) {
+    std::span<ArchivedRange> ranges = read_archived_ranges(log, chain_id, position, 1);
+    return !ranges.empty() && ranges[0].entries.first <= position;
+}
+
 // Whether the leaf of an entry proves into the checkpoint's root.
 bool is_proven(HeadCheck* check, const ChainEnd& end, std::int64_t position) {
     ChainLink link;
     begin_links(check->links, end.chain_id, position, position);
     if (!next_link(check->links, &link)) {
-        return false;
+        return is_archived(*check->log, end.chain_id, position);
     }
     end_links(check->links);
     Digest leaf = leaf_hash_of(uuid_text(check->log->id), chain_name(end.key, end.lane), position,

@@ -5,6 +5,7 @@
 #include "core/malformed.h"
 #include "core/merkle_proof.h"
 #include "core/note.h"
+#include "pg/archive_record.h"
 #include "pg/barrier.h"
 #include "pg/chain_ends.h"
 #include "pg/entry.h"
@@ -45,6 +46,7 @@ struct SinceCheck {
     bool tail_missing;
     char* first;
     ReceiptCheck receipts;
+    ArchivedRanges archived;
     Finding run;  // the newest finding: entries side by side whose receipts are invalid are one
 };
 
@@ -52,6 +54,10 @@ void report(SinceCheck* check, const ReportedViolation& violation) {
     if (check->violations++ == 0) {
         check->first = MemoryContextStrdup(check->context, tell_violation(violation));
     }
+}
+
+void report_archive(void* state, const ReportedViolation& violation) {
+    report(static_cast<SinceCheck*>(state), violation);
 }
 
 struct ChainFindings {
@@ -82,6 +88,20 @@ void take_findings(const ChainFindings& chain, const Finding* findings, std::siz
     }
 }
 
+// What is archived up to a position; of what is sealed only the end.
+void walk_archived(SinceCheck* check, const ChainFindings& chain, ChainWalk* walk,
+                   std::int64_t position) {
+    Finding findings[kMaxFindings];
+    std::size_t count = 0;
+    while (const ArchivedRange* range = next_archived_range(&check->archived, position)) {
+        const ArchivedEntries& entries = range->entries;
+        check->entries +=
+            std::max<std::int64_t>(entries.last - std::max(entries.first, chain.sealed + 1) + 1, 0);
+        barrier([&] { count = walk->next(entries, findings); });
+        take_findings(chain, findings, count);
+    }
+}
+
 void walk_new_entries(SinceCheck* check, const ChainEnd& end, std::int64_t sealed) {
     ChainFindings chain = {
         check,
@@ -91,10 +111,12 @@ void walk_new_entries(SinceCheck* check, const ChainEnd& end, std::int64_t seale
         end.chain_id, sealed};
     ChainWalk walk(sha256());
     walk.begin_chain();
+    begin_archived_chain(&check->archived, end.chain_id, sealed);
     ScannedEntry scanned = {};
     Finding findings[kMaxFindings];
     std::size_t count = 0;
     while (next_entry(chain.scan, &scanned)) {
+        walk_archived(check, chain, &walk, scanned.entry.position);
         check->entries += scanned.entry.position > sealed;
         advance_progress(progress_slot(), 1);
         scanned.entry.key_matches =
@@ -106,6 +128,7 @@ void walk_new_entries(SinceCheck* check, const ChainEnd& end, std::int64_t seale
         barrier([&] { count = walk.next(scanned.entry, findings); });
         take_findings(chain, findings, count);
     }
+    walk_archived(check, chain, &walk, PG_INT64_MAX);
     barrier([&] { count = walk.end_chain(findings); });
     take_findings(chain, findings, count);
     close_entries(chain.scan);
@@ -159,6 +182,7 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
     SinceCheck check = {};
     check.log = &log;
     check.receipts = begin_receipt_check(log);
+    check.archived = make_archived_ranges(log);
     check.tree_size = kept.size;
     check.context = CurrentMemoryContext;
     check.chain_context =
@@ -173,6 +197,7 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
             check_root(&check, kept);
         }
     }
+    verify_archive_records(log, {report_archive, &check});
     Verification result = {};
     result.intact = check.violations == 0;
     result.total_events = check.entries;

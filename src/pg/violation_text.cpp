@@ -21,7 +21,7 @@ const char* chain_name(const Log& log, std::int32_t chain_id) {
 
 const char* gap_detail(const EntryScan& scan, const Finding& gap) {
     auto count = static_cast<long long>(gap.last - gap.first + 1);
-    const char* follower = describe_row(scan, gap.row);
+    const char* follower = gap.row == kArchivedRow ? "in an archive" : describe_row(scan, gap.row);
     if (gap.kind == Violation::head_missing) {
         return psprintf(
             "the chain begins at position %lld with entry %s: %lld before it %s missing",
@@ -34,6 +34,16 @@ const char* gap_detail(const EntryScan& scan, const Finding& gap) {
     return psprintf("positions %lld to %lld, %lld in number, have no entries: the next is %s",
                     static_cast<long long>(gap.first), static_cast<long long>(gap.last), count,
                     follower);
+}
+
+const char* archived_detail(const Finding& finding) {
+    if (finding.first == finding.last) {
+        return "the archived entry does not follow the entry before it";
+    }
+    return psprintf(
+        "the archived entries of positions %lld to %lld do not follow the entry before "
+        "them",
+        static_cast<long long>(finding.first), static_cast<long long>(finding.last));
 }
 
 // An entry whose chain is none of this log's.
@@ -85,9 +95,10 @@ const char* entry_detail(const EntryScan& scan, const Finding& finding) {
 
 ReportedViolation describe_finding(const EntryScan& scan, const Finding& finding) {
     const char* chain = chain_name(*scan.log, static_cast<std::int32_t>(finding.chain));
-    const char* detail = chain == nullptr  ? stray_detail(scan, finding)
-                         : finding.has_row ? entry_detail(scan, finding)
-                                           : gap_detail(scan, finding);
+    const char* detail = chain == nullptr                         ? stray_detail(scan, finding)
+                         : finding.has_row                        ? entry_detail(scan, finding)
+                         : finding.kind == Violation::link_broken ? archived_detail(finding)
+                                                                  : gap_detail(scan, finding);
     return {chain, finding.first, name(finding.kind), detail};
 }
 

@@ -37,6 +37,7 @@ TEST(ViolationName, IsThatOfSql) {
     EXPECT_STREQ(name(Violation::key_mismatch), "key_mismatch");
     EXPECT_STREQ(name(Violation::incarnation_changed), "incarnation_changed");
     EXPECT_STREQ(name(Violation::guard_disabled), "guard_disabled");
+    EXPECT_STREQ(name(Violation::archive_mismatch), "archive_mismatch");
 }
 
 TEST(ChainWalk, IntactChainsHaveNoFindings) {

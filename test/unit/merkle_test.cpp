@@ -97,6 +97,29 @@ TEST(Merkle, HasALastLeaf) {
     EXPECT_EQ(half.append(sha256, {}).size(), 7u) << "levels 8, 16 … 56";
 }
 
+TEST(Merkle, SubtreesAreAppendedAsTheirLeavesAre) {
+    Sha256 sha256;
+    Frontier leaves;
+    Frontier subtrees;
+    for (const int level : {3, 0, 0, 1, 2, 4, 5, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8}) {
+        const std::uint64_t first = subtrees.size();
+        if (first % (std::uint64_t{1} << level) != 0) {
+            EXPECT_THROW(subtrees.append_subtree(sha256, level, {}), std::invalid_argument);
+            continue;
+        }
+        Frontier subtree;
+        for (std::uint64_t i = first; i < first + (std::uint64_t{1} << level); ++i) {
+            const Digest hash = leaf_hash(sha256, std::to_string(i));
+            leaves.append(sha256, hash);
+            subtree.append(sha256, hash);
+        }
+        subtrees.append_subtree(sha256, level, subtree.root(sha256));
+        ASSERT_EQ(subtrees.size(), leaves.size());
+        EXPECT_EQ(subtrees.bytes(), leaves.bytes());
+    }
+    EXPECT_GT(subtrees.size(), 16u);
+}
+
 TEST(Merkle, CompleteSubtreesHaveAPowerOfTwoOfNodes) {
     Sha256 sha256;
     std::vector<Digest> nodes(3);
