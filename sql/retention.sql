@@ -157,6 +157,17 @@ CREATE FUNCTION auditchain.verify_archive(
 COMMENT ON FUNCTION auditchain.verify_archive(bigint) IS
     'Verify every entry of an archive, and that it is the one that was recorded';
 
+CREATE FUNCTION auditchain.expire(log regclass) RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_expire';
+COMMENT ON FUNCTION auditchain.expire(regclass) IS
+    'Delete archives of a log that its policy keeps no longer and that no hold matches; how many entries they had';
+
+CREATE FUNCTION auditchain.apply_retention(OUT log regclass, OUT archived bigint, OUT expired bigint)
+    RETURNS SETOF record
+    LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_apply_retention';
+COMMENT ON FUNCTION auditchain.apply_retention() IS
+    'Archive and expire the entries of all logs of the user by their policies; one row a log';
+
 CREATE VIEW auditchain.archives WITH (security_barrier) AS
 SELECT a.archive_id AS archive, l.relation AS log, a.created_at, a.created_by, a.before, a.newest_entry, a.entries,
        a.chains, a.destination, a.relation AS "table",

@@ -22,7 +22,6 @@ extern "C" {
 #include <access/xact.h>
 #include <miscadmin.h>
 #include <utils/date.h>
-#include <utils/guc.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
 #include <utils/snapmgr.h>
@@ -415,17 +414,7 @@ std::int64_t archive_entries(const Log& log, TimestampTz before) {
     work.context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain archive", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(work.context);
-    // Types, defaults and indexes of the log and its archive are their owner's code.
-    Oid user;
-    int security_context;
-    GetUserIdAndSecContext(&user, &security_context);
-    SetUserIdAndSecContext(relation_owner(log.relation), security_context |
-                                                             SECURITY_LOCAL_USERID_CHANGE |
-                                                             SECURITY_RESTRICTED_OPERATION);
-    SPI_connect();
-    int guc_level = forbid_row_security();
-    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-                      GUC_ACTION_SAVE, true, 0, false);
+    OwnerWork owner = begin_owner_work(log);
     read_destination(&work);
     require_unreferenced(log);
     work.time = require_time_column(log);
@@ -435,9 +424,7 @@ std::int64_t archive_entries(const Log& log, TimestampTz before) {
     begin_progress(log.relation, "archive", "copying entries", -1);
     seal_log(log);
     archive_found(&work);
-    AtEOXact_GUC(true, guc_level);
-    SPI_finish();
-    SetUserIdAndSecContext(user, security_context);
+    end_owner_work(owner);
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(work.context);
     return work.archive;

@@ -16,6 +16,10 @@ namespace auditchain::pg {
 // user's rights and locked the log's retention (retention.h); SPI is not needed.
 std::int64_t archive_entries(const Log& log, TimestampTz before);
 
+// expire.cpp: deletes archives of the log all of whose entries are older than its policy keeps
+// them, unless a hold matches one, and returns how many entries they had. Rights and lock as above.
+std::int64_t expire_archives(const Log& log);
+
 // How many entries of a leaf are in an archive.
 struct ArchivedLeaf {
     Oid leaf;

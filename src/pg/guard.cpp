@@ -246,7 +246,7 @@ AUDITCHAIN_FUNCTION(auditchain_refuse_change) {
         ereport(ERROR, errcode(ERRCODE_AC_APPEND_ONLY),
                 errmsg("%s refused: %s has archived entries of a log",
                        refused_command(trigger->tg_event), qualified_name(table)),
-                errdetail("It is written by auditchain.archive() only."),
+                errdetail("It is written by auditchain.archive() and auditchain.expire() only."),
                 errhint("The view auditchain.archives shows of which log."));
     }
     ereport(ERROR, errcode(ERRCODE_AC_APPEND_ONLY),

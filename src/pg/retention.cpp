@@ -2,7 +2,10 @@
 
 #include "pg/retention.h"
 
+#include <utility>
+
 #include "pg/destination.h"
+#include "pg/entry_scan.h"
 #include "pg/errors.h"
 #include "pg/mapping.h"
 #include "pg/operations.h"
@@ -47,6 +50,27 @@ const Log& require_retained_log(Oid relation) {
     PreventCommandDuringRecovery("retention");
     lock_retention(log);
     return log;
+}
+
+OwnerWork begin_owner_work(const Log& log) {
+    OwnerWork work = {};
+    GetUserIdAndSecContext(&work.user, &work.security_context);
+    SetUserIdAndSecContext(relation_owner(log.relation), work.security_context |
+                                                             SECURITY_LOCAL_USERID_CHANGE |
+                                                             SECURITY_RESTRICTED_OPERATION);
+    SPI_connect();
+    work.guc_level = forbid_row_security();
+    for (auto [name, value] : {std::pair("search_path", "pg_catalog, pg_temp"),
+                               std::pair("intervalstyle", "postgres")}) {
+        set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    }
+    return work;
+}
+
+void end_owner_work(const OwnerWork& work) {
+    AtEOXact_GUC(true, work.guc_level);
+    SPI_finish();
+    SetUserIdAndSecContext(work.user, work.security_context);
 }
 
 const LogColumn* require_time_column(const Log& log) {

@@ -13,6 +13,18 @@ void lock_retention(const Log& log);
 // locked as above. Errors for anything else, and where nothing can be written.
 const Log& require_retained_log(Oid relation);
 
+// Work on the entries of a log is done with the rights of the log's owner, whoever asks for it:
+// types, indexes and operators of the log and its archives may be the owner's code. Connects SPI,
+// forbids row security, and fixes what the text of values and names depends on. An error needs no
+// end_owner_work().
+struct OwnerWork {
+    Oid user;
+    int security_context;
+    int guc_level;
+};
+OwnerWork begin_owner_work(const Log& log);
+void end_owner_work(const OwnerWork& work);
+
 // The column that the ages of entries go by; errors where none is mapped.
 const LogColumn* require_time_column(const Log& log);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pg/checkpoint.h"
+#include "pg/retention_run.h"
 #include "pg/sealer_slots.h"
 #include "pg/settings.h"
 
@@ -214,6 +215,27 @@ bool seal_logs(TimestampTz end) {
     return has_logs;
 }
 
+// Applies the retention policies, each in a transaction of its own.
+void apply_policies() {
+    MemoryContext context =
+        AllocSetContextCreate(TopMemoryContext, "auditchain retention", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    List* logs = NIL;
+    in_transaction("looking for retention policies", 0,
+                   [&logs, context] { logs = find_retained_logs(context); });
+    ListCell* cell;
+    foreach (cell, logs) {
+        if (must_stop()) {
+            break;
+        }
+        const auto* log = static_cast<RetainedLog*>(lfirst(cell));
+        in_transaction(psprintf("applying retention to log %s", log->name), 0,
+                       [log] { apply_policy(log->relation); });
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+}
+
 void wait_milliseconds(long milliseconds) {
     static const std::uint32_t event = compat::wait_event("AuditchainSealer");
     WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, event);
@@ -249,6 +271,7 @@ void seal_last() {
 }
 
 [[noreturn]] void run() {
+    TimestampTz applied_at = 0;
     for (;;) {
         if (ConfigReloadPending) {
             ConfigReloadPending = false;
@@ -263,6 +286,12 @@ void seal_last() {
         TimestampTz start = GetCurrentTimestamp();
         if (!seal_logs(DT_NOEND)) {
             end_sealer(false);
+        }
+        if (retention_interval > 0 && !must_stop() &&
+            start >= TimestampTzPlusMilliseconds(
+                         applied_at, 1000 * static_cast<std::int64_t>(retention_interval))) {
+            applied_at = start;
+            apply_policies();
         }
         wait_until(TimestampTzPlusMilliseconds(
             start, 1000 * static_cast<std::int64_t>(checkpoint_interval)));

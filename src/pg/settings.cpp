@@ -13,6 +13,7 @@ namespace auditchain::pg {
 bool pipelined_commit = true;
 int cached_heads = 10000;
 int checkpoint_interval = 60;
+int retention_interval = SECS_PER_HOUR;
 int minimum_retention = 90 * MINS_PER_HOUR * HOURS_PER_DAY;
 char* signing_key_file = nullptr;
 char* signing_key_command = nullptr;
@@ -81,6 +82,11 @@ void define_settings() {
             "A checkpoint is made also where nothing was written. 0 turns the worker off.",
             &checkpoint_interval, 60, 0, SECS_PER_DAY, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
             nullptr);
+        DefineCustomIntVariable(
+            "auditchain.retention_interval",
+            "Time between two applications of the retention policies, by the background worker.",
+            "0 leaves it to auditchain.apply_retention().", &retention_interval, SECS_PER_HOUR, 0,
+            INT_MAX, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
         define_key_settings();
     }
     MarkGUCPrefixReserved("auditchain");

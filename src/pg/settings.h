@@ -6,6 +6,7 @@ namespace auditchain::pg {
 extern bool pipelined_commit;
 extern int cached_heads;
 extern int checkpoint_interval;  // seconds; 0: no sealer
+extern int retention_interval;   // seconds; 0: by hand only
 extern int minimum_retention;    // minutes
 extern char* signing_key_file;
 extern char* signing_key_command;

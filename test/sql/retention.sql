@@ -11,7 +11,7 @@ SELECT auditchain.protect('events');
 
 -- A policy; it goes by the mapped time column.
 SELECT auditchain.set_retention('events');
-SELECT log, keep, hot, destination, set_by = current_user AS set_by FROM auditchain.retention;
+SELECT log, keep, hot, destination, set_by = current_user AS set_by FROM auditchain.retention WHERE log = 'events'::regclass;
 CREATE VIEW operations AS
     SELECT event, log, reason, details FROM auditchain.operations
     WHERE log LIKE 'test\_retention.%' ORDER BY id;
@@ -22,7 +22,7 @@ SELECT auditchain.set_retention('events', '10 years', '30 days', 'schema:test_re
 SELECT auditchain.set_retention('events', '10 years', '30 days', 'schema:test_retention_cold', '  ');
 SELECT auditchain.set_retention('events', '10 years', '30 days', 'schema:test_retention_cold', 'storage, ticket 7');
 SELECT auditchain.set_retention('events', '9 years', '30 days', 'schema:test_retention_cold');
-SELECT log, keep, hot, destination FROM auditchain.retention;
+SELECT log, keep, hot, destination FROM auditchain.retention WHERE log = 'events'::regclass;
 SELECT * FROM operations;
 
 -- What is refused.
@@ -54,7 +54,7 @@ SELECT auditchain.hold('events', 'case 1') IS NOT NULL AS held;
 ALTER TABLE events RENAME actor TO who;
 SELECT auditchain.hold('events', 'case 2', '{"who": "alice", "amount": 5}') IS NOT NULL AS held;
 SELECT log, reason, matching, held_by = current_user AS held_by, lifted_at, lift_reason
-FROM auditchain.holds ORDER BY hold;
+FROM auditchain.holds WHERE log = 'events'::regclass ORDER BY hold;
 SELECT auditchain.hold('events', ' ');
 SELECT auditchain.hold('events', 'x', NULL);
 SELECT auditchain.hold('events', 'x', '{"actor": "alice"}');
@@ -62,12 +62,12 @@ SELECT auditchain.hold('events', 'x', '{"chain_id": 1}');
 SELECT auditchain.hold('events', 'x', '{"amount": "five"}');
 SELECT auditchain.hold('events', 'x', '{"amount": [5]}');
 SELECT auditchain.hold('events', 'x', '[]');
-SELECT auditchain.lift_hold(hold, '') FROM auditchain.holds WHERE reason = 'case 1';
-SELECT auditchain.lift_hold(hold, 'closed') FROM auditchain.holds WHERE reason = 'case 1';
+SELECT auditchain.lift_hold(hold, '') FROM auditchain.holds WHERE log = 'events'::regclass AND reason = 'case 1';
+SELECT auditchain.lift_hold(hold, 'closed') FROM auditchain.holds WHERE log = 'events'::regclass AND reason = 'case 1';
 SELECT reason, lifted_at >= held_at AS lifted, lifted_by = current_user AS by, lift_reason
-FROM auditchain.holds ORDER BY hold;
+FROM auditchain.holds WHERE log = 'events'::regclass ORDER BY hold;
 DO $$ BEGIN
-    PERFORM auditchain.lift_hold(hold, 'again') FROM auditchain.holds WHERE reason = 'case 1';
+    PERFORM auditchain.lift_hold(hold, 'again') FROM auditchain.holds WHERE log = 'events'::regclass AND reason = 'case 1';
 EXCEPTION WHEN SQLSTATE 'LC006' THEN
     RAISE WARNING '%', regexp_replace(SQLERRM, '\d+', 'N');
 END $$;
@@ -82,8 +82,8 @@ GRANT SELECT ON events TO regress_auditchain_retention;
 SET ROLE regress_auditchain_retention;
 SELECT auditchain.set_retention('events');
 SELECT auditchain.hold('events', 'mine');
-SELECT auditchain.lift_hold((SELECT hold FROM auditchain.holds WHERE reason = 'case 2'), 'mine');
-SELECT count(*) FROM auditchain.holds;
+SELECT auditchain.lift_hold((SELECT hold FROM auditchain.holds WHERE log = 'events'::regclass AND reason = 'case 2'), 'mine');
+SELECT count(*) FROM auditchain.holds WHERE log = 'events'::regclass;
 SELECT count(*) FROM auditchain.operations;
 CREATE TEMP TABLE own (id int PRIMARY KEY, at date);
 RESET ROLE;

@@ -1,0 +1,155 @@
+// expire(): archives whose time has come.
+
+#include "pg/archive.h"
+#include "pg/archive_record.h"
+#include "pg/cold_table.h"
+#include "pg/errors.h"
+#include "pg/hold.h"
+#include "pg/operations.h"
+#include "pg/retention.h"
+
+extern "C" {
+#include <miscadmin.h>
+#include <utils/guc.h>
+#include <utils/lsyscache.h>
+#include <utils/memutils.h>
+#include <utils/snapmgr.h>
+#include <utils/timestamp.h>
+}
+
+namespace auditchain::pg {
+namespace {
+
+constexpr std::int64_t kBatch = 1000;
+
+// An archive all of whose entries are older than its log's policy keeps them.
+struct DueArchive {
+    std::int64_t archive;
+    Oid table;
+    std::int64_t entries;
+    const char* policy;  // "keep 7 years"
+};
+
+std::span<DueArchive> read_due_archives(const Log& log) {
+    query_catalog(
+        "SELECT archive_id, a.relation::oid, entries, 'keep ' || (keep::text) "
+        "FROM auditchain.archive AS a JOIN auditchain.retention_policy USING (log_id) "
+        "WHERE log_id = $1 AND expired_at IS NULL AND newest_entry < now() - keep "
+        "ORDER BY archive_id",
+        {uuid_arg(log.id)});
+    auto* due = static_cast<DueArchive*>(palloc((SPI_processed + 1) * sizeof(DueArchive)));
+    for (std::uint64_t i = 0; i < SPI_processed; i++) {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc descriptor = SPI_tuptable->tupdesc;
+        bool null;
+        due[i] = {DatumGetInt64(SPI_getbinval(row, descriptor, 1, &null)),
+                  DatumGetObjectId(SPI_getbinval(row, descriptor, 2, &null)),
+                  DatumGetInt64(SPI_getbinval(row, descriptor, 3, &null)),
+                  SPI_getvalue(row, descriptor, 4)};
+    }
+    return {due, SPI_processed};
+}
+
+// Calls take(chain, first, last) for each range of an archive.
+template <typename Take>
+void for_each_range(std::int64_t archive, Take take) {
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    std::int32_t chain = 0;
+    std::int64_t position = 0;
+    std::uint64_t count;
+    do {
+        CHECK_FOR_INTERRUPTS();
+        std::span<ArchivedRange> ranges = read_ranges_of(archive, chain, position, kBatch);
+        count = ranges.size();
+        for (const ArchivedRange& range : ranges) {
+            chain = range.chain_id;
+            position = range.entries.first;
+            take(chain, position, range.entries.last);
+        }
+        MemoryContextReset(context);
+    } while (count == kBatch);
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+}
+
+// Whether a hold matches any entry of the archive: then all of it stays.
+bool is_held(const Log& log, const DueArchive& due) {
+    const char* held = held_condition(log, due.table);
+    if (held == nullptr) {
+        return false;
+    }
+    const char* query = psprintf(
+        "SELECT FROM ONLY %s e WHERE e.chain_id OPERATOR(pg_catalog.=) $1 "
+        "AND e.chain_position OPERATOR(pg_catalog.>=) $2 "
+        "AND e.chain_position OPERATOR(pg_catalog.<=) $3 AND %s LIMIT 1",
+        qualified_name(due.table), held);
+    Oid types[] = {INT4OID, INT8OID, INT8OID};
+    SPIPlanPtr plan = SPI_prepare(query, lengthof(types), types);
+    bool found = false;
+    for_each_range(due.archive, [&](std::int32_t chain, std::int64_t first, std::int64_t last) {
+        Datum arguments[] = {Int32GetDatum(chain), Int64GetDatum(first), Int64GetDatum(last)};
+        found =
+            found || (SPI_execute_plan(plan, arguments, nullptr, true, 1) > 0 && SPI_processed > 0);
+    });
+    SPI_freeplan(plan);
+    return found;
+}
+
+std::int64_t delete_archived(const DueArchive& due) {
+    EntryRemover* remover = open_entry_remover(due.table);
+    std::int64_t entries = 0;
+    for_each_range(due.archive, [&](std::int32_t chain, std::int64_t first, std::int64_t last) {
+        entries += remove_entries(remover, chain, first, last);
+    });
+    close_entry_remover(remover);
+    return entries;
+}
+
+// The record of the archive stays: its ranges still account for the gaps in the log.
+void record_expiry(const Log& log, const DueArchive& due, std::int64_t deleted, const char* actor) {
+    change_catalog(
+        "UPDATE auditchain.archive SET expired_at = clock_timestamp(), expired_by = $2, "
+        "expire_reason = $3 WHERE archive_id = $1",
+        {{INT8OID, Int64GetDatum(due.archive)}, text_arg(actor), text_arg(due.policy)});
+    Jsonb* details = jsonb_of("SELECT $1 AS archive, $2 AS entries, $3 AS deleted",
+                              {{INT8OID, Int64GetDatum(due.archive)},
+                               {INT8OID, Int64GetDatum(due.entries)},
+                               {INT8OID, Int64GetDatum(deleted)}});
+    record_operation(log.relation, log.id, {"expired", actor, due.policy, details});
+}
+
+}  // namespace
+
+std::int64_t expire_archives(const Log& log) {
+    const char* actor = current_actor();
+    OwnerWork owner = begin_owner_work(log);
+    PushActiveSnapshot(GetLatestSnapshot());
+    std::int64_t expired = 0;
+    for (const DueArchive& due : read_due_archives(log)) {
+        bool gone = get_rel_name(due.table) == nullptr;
+        if (!gone && is_held(log, due)) {
+            continue;
+        }
+        std::int64_t deleted = gone ? 0 : delete_archived(due);
+        record_expiry(log, due, deleted, actor);
+        expired += deleted;
+    }
+    PopActiveSnapshot();
+    end_owner_work(owner);
+    return expired;
+}
+
+}  // namespace auditchain::pg
+
+using namespace auditchain::pg;
+
+// expire(log regclass) → bigint
+AUDITCHAIN_FUNCTION(auditchain_expire) {
+    if (PG_ARGISNULL(0)) {
+        ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT), errmsg("log must not be NULL"),
+                errhint("SELECT auditchain.expire('log')"));
+    }
+    PG_RETURN_INT64(expire_archives(require_retained_log(PG_GETARG_OID(0))));
+}
