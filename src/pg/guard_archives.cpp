@@ -14,7 +14,8 @@ namespace {
 [[noreturn]] void refuse_archive_ddl(const char* command, const char* name, const char* detail) {
     ereport(ERROR, errcode(ERRCODE_AC_HARMFUL_DDL),
             errmsg("%s refused: %s has archived entries of a log", command, name),
-            errdetail("%s", detail), errhint("auditchain.expire() deletes archived entries when their time has come."));
+            errdetail("%s", detail),
+            errhint("auditchain.expire() deletes archived entries when their time has come."));
     pg_unreachable();
 }
 

@@ -93,10 +93,10 @@ const char* summary(const EntryVerdict& verdict, const ReceiptCheck& receipts) {
                         unchecked[0] == '\0' ? "" : ".", unchecked);
     }
     if (verdict.archive != 0) {
-        return psprintf("Audit event is in archive %lld. SELECT auditchain.verify_archive(%lld) "
-                        "verifies it.",
-                        static_cast<long long>(verdict.archive),
-                        static_cast<long long>(verdict.archive));
+        return psprintf(
+            "Audit event is in archive %lld. SELECT auditchain.verify_archive(%lld) "
+            "verifies it.",
+            static_cast<long long>(verdict.archive), static_cast<long long>(verdict.archive));
     }
     bool receipt = receipts.log->receipts && unchecked[0] == '\0';
     return psprintf("Audit event verified. It follows the one before it.%s%s",
