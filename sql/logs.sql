@@ -53,7 +53,10 @@ SELECT l.relation AS log,
        i.origin,
        s.tree_size AS sealed_entries,
        coalesce(s.renewed_at, s.created_at) AS sealed_at,
-       CASE WHEN s.tree_size IS NULL THEN 'never' WHEN s.note IS NULL THEN 'unsigned' ELSE 'signed' END AS seal
+       CASE WHEN s.tree_size IS NULL THEN 'never' WHEN s.note IS NULL THEN 'unsigned' ELSE 'signed' END AS seal,
+       coalesce(a.entries, 0) AS archived_entries,
+       CASE WHEN r.log_id IS NOT NULL
+            THEN format('keep %s, hot %s', coalesce(r.keep::text, 'for ever'), r.hot) END AS retention
 FROM auditchain.log AS l
 CROSS JOIN LATERAL (SELECT array_agg(chain_id) AS ids FROM auditchain.chain WHERE chain.log_id = l.log_id) AS c
 CROSS JOIN LATERAL auditchain._mapping(l.relation) AS m(mapping)
@@ -64,6 +67,9 @@ LEFT JOIN LATERAL (SELECT origin FROM auditchain.incarnation WHERE incarnation.l
                    ORDER BY incarnation DESC LIMIT 1) AS i ON true
 LEFT JOIN LATERAL (SELECT * FROM auditchain.checkpoint WHERE checkpoint.log_id = l.log_id
                    ORDER BY tree_size DESC, incarnation DESC LIMIT 1) AS s ON true
+LEFT JOIN LATERAL (SELECT sum(entries)::bigint AS entries FROM auditchain.archive
+                   WHERE archive.log_id = l.log_id) AS a ON true
+LEFT JOIN auditchain.retention_policy AS r ON r.log_id = l.log_id
 WHERE has_table_privilege(l.relation, 'SELECT');
 COMMENT ON VIEW auditchain.logs IS 'One row a log that the user may read';
 COMMENT ON COLUMN auditchain.logs.log IS 'The table';
@@ -72,7 +78,7 @@ COMMENT ON COLUMN auditchain.logs.chain_by IS 'Members of the payload that make 
 COMMENT ON COLUMN auditchain.logs.lanes IS 'How many parallel chains a key may have';
 COMMENT ON COLUMN auditchain.logs.receipts IS 'Whether entries have receipts';
 COMMENT ON COLUMN auditchain.logs.chains IS 'Chains begun so far';
-COMMENT ON COLUMN auditchain.logs.entries IS 'Entries, by the positions of the newest of each chain';
+COMMENT ON COLUMN auditchain.logs.entries IS 'Entries, archived ones included, by the positions of the newest of each chain';
 COMMENT ON COLUMN auditchain.logs.newest_entry IS 'Time of the newest entry, by the column mapped to timestamp';
 COMMENT ON COLUMN auditchain.logs.guard IS 'on, released, or what is wrong with the guard';
 COMMENT ON COLUMN auditchain.logs.mapping IS 'Columns that are the fields of exported events';
@@ -87,6 +93,8 @@ COMMENT ON COLUMN auditchain.logs.sealed_entries IS 'How many entries the newest
 COMMENT ON COLUMN auditchain.logs.sealed_at IS 'When that was made, or last renewed';
 COMMENT ON COLUMN auditchain.logs.seal IS
     'Whether it is signed or unsigned, for want of a signing key; never where there is none';
+COMMENT ON COLUMN auditchain.logs.archived_entries IS 'How many of the entries are archived, or have expired since';
+COMMENT ON COLUMN auditchain.logs.retention IS 'How long entries are kept, and how long of that in the log; NULL: no policy';
 GRANT SELECT ON auditchain.logs TO PUBLIC;
 
 CREATE VIEW auditchain.verifications WITH (security_barrier) AS

@@ -114,6 +114,7 @@ void end_run(Archiving* work) {
     if (run.first == 0) {
         return;
     }
+    MemoryContext caller = MemoryContextSwitchTo(work->scan->row_context);
     Digest checksum;
     if (!read_checksum_before(*work, run.first, &checksum) || checksum != run.previous) {
         refuse_entry(*work, run.first, "does not follow the entry before it");
@@ -131,6 +132,7 @@ void end_run(Archiving* work) {
          {BYTEAOID, digest_datum(run.previous)},
          {BYTEAOID, digest_datum(run.checksum)},
          {INT8OID, Int64GetDatum(work->archive)}});
+    MemoryContextSwitchTo(caller);
     run = {};
 }
 

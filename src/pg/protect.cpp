@@ -224,6 +224,10 @@ List* lock_suitable_table(Oid table, const Protection& protection) {
                 errmsg("relation with OID %u was dropped meanwhile", table));
     }
     require_suitable_table(relation, protection.operations);
+    if (is_archive_table(table)) {
+        refuse_table(table, "It has archived entries of a log, and a guard of its own.",
+                     "Protect another table.");
+    }
     relation_close(relation, NoLock);
     require_unprotected(table, protection.receipts);
     List* tables = log_tables(table, AccessExclusiveLock);
