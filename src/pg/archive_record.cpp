@@ -13,13 +13,10 @@ extern "C" {
 #include <miscadmin.h>
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
-#include <utils/memutils.h>
 }
 
 namespace auditchain::pg {
 namespace {
-
-constexpr std::int64_t kBatch = 1000;
 
 const char* range_text(const Log& log, const ArchivedRange& range) {
     ChainName name;
@@ -54,28 +51,14 @@ ArchiveTotals read_archive_totals(const Log& log, std::int64_t archive) {
     totals.digest =
         checksum_of(totals.digest, psprintf("auditchain/archive/v1\n%s\n%lld\n", uuid_text(log.id),
                                             static_cast<long long>(archive)));
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "auditchain archive", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext caller = MemoryContextSwitchTo(context);
     std::int32_t chain = 0;
-    std::int64_t position = 0;
-    std::uint64_t count;
-    do {
-        CHECK_FOR_INTERRUPTS();
-        std::span<ArchivedRange> ranges = read_ranges_of(archive, chain, position, kBatch);
-        count = ranges.size();
-        for (const ArchivedRange& range : ranges) {
-            totals.digest = checksum_of(totals.digest, range_text(log, range));
-            totals.entries += range.entries.last - range.entries.first + 1;
-            totals.chains += range.chain_id != chain;
-            totals.ranges++;
-            chain = range.chain_id;
-            position = range.entries.first;
-        }
-        MemoryContextReset(context);
-    } while (count == kBatch);
-    MemoryContextSwitchTo(caller);
-    MemoryContextDelete(context);
+    for_each_range_of(archive, [&](const ArchivedRange& range) {
+        totals.digest = checksum_of(totals.digest, range_text(log, range));
+        totals.entries += range.entries.last - range.entries.first + 1;
+        totals.chains += range.chain_id != chain;
+        totals.ranges++;
+        chain = range.chain_id;
+    });
     return totals;
 }
 

@@ -11,13 +11,11 @@ extern "C" {
 #include <catalog/partition.h>
 #include <catalog/pg_class.h>
 #include <executor/spi.h>
-#include <miscadmin.h>
 #include <nodes/parsenodes.h>
 #include <nodes/pg_list.h>
 #include <storage/lmgr.h>
 #include <utils/date.h>
 #include <utils/lsyscache.h>
-#include <utils/memutils.h>
 #include <utils/partcache.h>
 #include <utils/snapmgr.h>
 #include <utils/syscache.h>
@@ -26,8 +24,6 @@ extern "C" {
 
 namespace auditchain::pg {
 namespace {
-
-constexpr std::int64_t kBatch = 1000;
 
 // Whether the log is partitioned by ranges of its time column alone.
 bool is_partitioned_by_time(const Log& log, const LogColumn& time) {
@@ -113,27 +109,11 @@ std::int64_t drop_partitions(const Log& log, List* leaves, TimestampTz before, i
 }
 
 std::int64_t delete_entries(const Log& log, std::int64_t archive) {
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "auditchain removal", ALLOCSET_DEFAULT_SIZES);
     EntryRemover* remover = open_entry_remover(log.relation);
-    MemoryContext caller = MemoryContextSwitchTo(context);
     std::int64_t entries = 0;
-    std::int32_t chain = 0;
-    std::int64_t position = 0;
-    std::uint64_t count;
-    do {
-        std::span<ArchivedRange> ranges = read_ranges_of(archive, chain, position, kBatch);
-        count = ranges.size();
-        for (const ArchivedRange& range : ranges) {
-            chain = range.chain_id;
-            position = range.entries.first;
-            entries += remove_entries(remover, chain, position, range.entries.last);
-        }
-        MemoryContextReset(context);
-    } while (count == kBatch);
-    MemoryContextSwitchTo(caller);
+    for_each_range_of(
+        archive, [&](const ArchivedRange& range) { entries += remove_entries(remover, range); });
     close_entry_remover(remover);
-    MemoryContextDelete(context);
     return entries;
 }
 

@@ -4,7 +4,6 @@
 
 extern "C" {
 #include <executor/spi.h>
-#include <utils/memutils.h>
 }
 
 namespace auditchain::pg {
@@ -64,7 +63,7 @@ std::span<ArchivedRange> read_archived_ranges(const Log& log, std::int32_t chain
 }
 
 std::span<ArchivedRange> read_ranges_of(std::int64_t archive, std::int32_t chain_id,
-                                        std::int64_t position, std::int64_t limit) {
+                                        std::int64_t position) {
     query_catalog_as_seen(
         "SELECT archive_id, chain_id, first_position, last_position, previous_checksum, checksum "
         "FROM auditchain.archive_range WHERE archive_id = $1 AND "
@@ -72,7 +71,7 @@ std::span<ArchivedRange> read_ranges_of(std::int64_t archive, std::int32_t chain
         {{INT8OID, Int64GetDatum(archive)},
          {INT4OID, Int32GetDatum(chain_id)},
          {INT8OID, Int64GetDatum(position)},
-         {INT8OID, Int64GetDatum(limit)}});
+         {INT8OID, Int64GetDatum(kBatch)}});
     return read_result();
 }
 

@@ -4,6 +4,11 @@
 #include "core/chain_walk.h"
 #include "pg/log.h"
 
+extern "C" {
+#include <miscadmin.h>
+#include <utils/memutils.h>
+}
+
 namespace auditchain::pg {
 
 struct ArchivedRange {
@@ -20,10 +25,33 @@ bool has_archives(const Log& log);
 std::span<ArchivedRange> read_archived_ranges(const Log& log, std::int32_t chain_id,
                                               std::int64_t position, std::int64_t limit);
 
-// The ranges of an archive by chain and position, behind a place (0, 0 at first); palloc'd, at most
-// `limit`. They are seen as above.
+// The next ranges of an archive by chain and position, behind a place (0, 0 at first); palloc'd.
+// None at the end. They are seen as above.
 std::span<ArchivedRange> read_ranges_of(std::int64_t archive, std::int32_t chain_id,
-                                        std::int64_t position, std::int64_t limit);
+                                        std::int64_t position);
+
+// Calls take(const ArchivedRange&) for each range of an archive, in a memory context that is reset
+// from time to time.
+template <typename Take>
+void for_each_range_of(std::int64_t archive, Take take) {
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    std::int32_t chain = 0;
+    std::int64_t position = 0;
+    for (std::span<ArchivedRange> ranges = read_ranges_of(archive, chain, position);
+         !ranges.empty(); ranges = read_ranges_of(archive, chain, position)) {
+        for (const ArchivedRange& range : ranges) {
+            CHECK_FOR_INTERRUPTS();
+            chain = range.chain_id;
+            position = range.entries.first;
+            take(range);
+        }
+        MemoryContextReset(context);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+}
 
 // Reads the ranges of one chain after another, as a walk along the chain needs them.
 struct ArchivedRanges {

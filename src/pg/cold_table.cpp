@@ -18,10 +18,6 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-const char* member_text(const LogColumn& column) {
-    return pg_any_to_server(column.member.data(), static_cast<int>(column.member.size()), PG_UTF8);
-}
-
 // "name type COLLATE …" for each column, as the log has it: in the cold table under its member.
 void append_columns(StringInfo sql, const Log& log) {
     auto append = [&](const char* column, const char* name) {
@@ -233,10 +229,10 @@ void open_leaf(EntryRemover* remover, Oid leaf) {
 
 }  // namespace
 
-std::int64_t remove_entries(EntryRemover* remover, std::int32_t chain_id, std::int64_t first,
-                            std::int64_t last) {
+std::int64_t remove_entries(EntryRemover* remover, const ArchivedRange& range) {
     constexpr long kBatch = 1000;
-    Datum arguments[] = {Int32GetDatum(chain_id), Int64GetDatum(first), Int64GetDatum(last)};
+    Datum arguments[] = {Int32GetDatum(range.chain_id), Int64GetDatum(range.entries.first),
+                         Int64GetDatum(range.entries.last)};
     // Read-only, so that it takes the active snapshot.
     Portal rows = SPI_cursor_open(nullptr, remover->plan, arguments, nullptr, true);
     std::int64_t count = 0;

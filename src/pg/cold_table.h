@@ -6,6 +6,7 @@
 // too: entries are put in and taken out below the triggers, by the functions here.
 #pragma once
 
+#include "pg/archived_range.h"
 #include "pg/entry_scan.h"
 
 extern "C" {
@@ -34,13 +35,12 @@ ColdWriter open_cold_writer(Oid table, const EntryScan& scan);
 void write_cold_row(ColdWriter* writer, const EntryScan& scan);
 void close_cold_writer(ColdWriter* writer);
 
-// Deletes entries first..last of a chain from a log, its partitions or a cold table: below the
-// guard, so that nobody else can. Returns how many there were. What other tables refer to must not
-// be deleted like this. SPI is connected; the active snapshot sees them.
+// Deletes the entries of a range from a log, its partitions or a cold table: below the guard, so
+// that nobody else can. Returns how many there were. What other tables refer to must not be deleted
+// like this. SPI is connected; the active snapshot sees them.
 struct EntryRemover;
 EntryRemover* open_entry_remover(Oid table);
-std::int64_t remove_entries(EntryRemover* remover, std::int32_t chain_id, std::int64_t first,
-                            std::int64_t last);
+std::int64_t remove_entries(EntryRemover* remover, const ArchivedRange& range);
 void close_entry_remover(EntryRemover* remover);
 
 }  // namespace auditchain::pg

@@ -9,18 +9,13 @@
 #include "pg/retention.h"
 
 extern "C" {
-#include <miscadmin.h>
-#include <utils/guc.h>
 #include <utils/lsyscache.h>
-#include <utils/memutils.h>
 #include <utils/snapmgr.h>
 #include <utils/timestamp.h>
 }
 
 namespace auditchain::pg {
 namespace {
-
-constexpr std::int64_t kBatch = 1000;
 
 // An archive all of whose entries are older than its log's policy keeps them.
 struct DueArchive {
@@ -50,30 +45,6 @@ std::span<DueArchive> read_due_archives(const Log& log) {
     return {due, SPI_processed};
 }
 
-// Calls take(chain, first, last) for each range of an archive.
-template <typename Take>
-void for_each_range(std::int64_t archive, Take take) {
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext caller = MemoryContextSwitchTo(context);
-    std::int32_t chain = 0;
-    std::int64_t position = 0;
-    std::uint64_t count;
-    do {
-        CHECK_FOR_INTERRUPTS();
-        std::span<ArchivedRange> ranges = read_ranges_of(archive, chain, position, kBatch);
-        count = ranges.size();
-        for (const ArchivedRange& range : ranges) {
-            chain = range.chain_id;
-            position = range.entries.first;
-            take(chain, position, range.entries.last);
-        }
-        MemoryContextReset(context);
-    } while (count == kBatch);
-    MemoryContextSwitchTo(caller);
-    MemoryContextDelete(context);
-}
-
 // Whether a hold matches any entry of the archive: then all of it stays.
 bool is_held(const Log& log, const DueArchive& due) {
     const char* held = held_condition(log, due.table);
@@ -88,8 +59,9 @@ bool is_held(const Log& log, const DueArchive& due) {
     Oid types[] = {INT4OID, INT8OID, INT8OID};
     SPIPlanPtr plan = SPI_prepare(query, lengthof(types), types);
     bool found = false;
-    for_each_range(due.archive, [&](std::int32_t chain, std::int64_t first, std::int64_t last) {
-        Datum arguments[] = {Int32GetDatum(chain), Int64GetDatum(first), Int64GetDatum(last)};
+    for_each_range_of(due.archive, [&](const ArchivedRange& range) {
+        Datum arguments[] = {Int32GetDatum(range.chain_id), Int64GetDatum(range.entries.first),
+                             Int64GetDatum(range.entries.last)};
         found =
             found || (SPI_execute_plan(plan, arguments, nullptr, true, 1) > 0 && SPI_processed > 0);
     });
@@ -100,8 +72,8 @@ bool is_held(const Log& log, const DueArchive& due) {
 std::int64_t delete_archived(const DueArchive& due) {
     EntryRemover* remover = open_entry_remover(due.table);
     std::int64_t entries = 0;
-    for_each_range(due.archive, [&](std::int32_t chain, std::int64_t first, std::int64_t last) {
-        entries += remove_entries(remover, chain, first, last);
+    for_each_range_of(due.archive, [&](const ArchivedRange& range) {
+        entries += remove_entries(remover, range);
     });
     close_entry_remover(remover);
     return entries;

@@ -16,10 +16,6 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-const char* member_text(const LogColumn& column) {
-    return pg_any_to_server(column.member.data(), static_cast<int>(column.member.size()), PG_UTF8);
-}
-
 // The column that a member of payloads is in; nullptr: the relation has none.
 const char* column_of(const Log& log, Oid relation, const char* member) {
     if (relation != log.relation) {

@@ -228,6 +228,10 @@ const LogColumn* find_column(const Log& log, const char* name) {
     return nullptr;
 }
 
+const char* member_text(const LogColumn& column) {
+    return pg_any_to_server(column.member.data(), static_cast<int>(column.member.size()), PG_UTF8);
+}
+
 Oid relation_owner(Oid relation) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
     if (!HeapTupleIsValid(tuple)) {

@@ -54,6 +54,9 @@ const LogColumn* find_column(const Log& log, const char* name);
 
 Oid relation_owner(Oid relation);
 
+// The member of payloads that a column is, in the server's encoding; may be palloc'd.
+const char* member_text(const LogColumn& column);
+
 // Errors unless the current user owns the relation.
 void require_owner(Oid relation);
 

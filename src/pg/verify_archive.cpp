@@ -22,8 +22,6 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-constexpr std::int64_t kBatch = 1000;
-
 // The walk along one range, which what stands before it and behind it is made part of: so an entry
 // that is missing at either end is found as well.
 struct RangeWalk {
@@ -209,27 +207,14 @@ ArchivedCheck check_archived_entries(const Log& log, std::int64_t archive, Oid t
     const Log& cold = cold_log(log, table);
     ArchivedCheck check = {};
     ReceiptCheck receipts = begin_receipt_check(log);
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "auditchain ranges", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext caller = MemoryContextSwitchTo(context);
     RangeWalk walk = {nullptr, ChainWalk(sha256()), nullptr, &receipts, &check, &receiver, {}};
     std::int32_t chain = 0;
-    std::int64_t position = 0;
-    std::uint64_t count;
-    do {
-        std::span<ArchivedRange> ranges = read_ranges_of(archive, chain, position, kBatch);
-        count = ranges.size();
-        for (const ArchivedRange& range : ranges) {
-            check.chains += range.chain_id != chain;
-            chain = range.chain_id;
-            position = range.entries.first;
-            walk.range = &range;
-            check_range(cold, &walk);
-        }
-        MemoryContextReset(context);
-    } while (count == kBatch);
-    MemoryContextSwitchTo(caller);
-    MemoryContextDelete(context);
+    for_each_range_of(archive, [&](const ArchivedRange& range) {
+        check.chains += range.chain_id != chain;
+        chain = range.chain_id;
+        walk.range = &range;
+        check_range(cold, &walk);
+    });
     check.receipts_unchecked = receipts.unchecked;
     return check;
 }
