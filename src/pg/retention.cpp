@@ -192,7 +192,7 @@ AUDITCHAIN_FUNCTION(auditchain_set_retention) {
     SPI_connect();
     if (shortens(log, policy)) {
         require_reason(reason, "a policy that keeps entries shorter than before",
-                       "SELECT auditchain.set_retention('log', …, reason => 'why')");
+                       "SELECT auditchain.set_retention('log', reason => 'why')");
     }
     store_policy(log, policy, reason);
     SPI_finish();

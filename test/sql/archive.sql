@@ -315,3 +315,8 @@ SELECT intact, message FROM auditchain.verify('regions');
 SELECT auditchain.release('regions', 'end of test');
 SELECT intact, message FROM auditchain.verify('regions');
 DROP TABLE test_archive_cold.regions;
+
+SELECT auditchain.release(log, 'end of test') FROM unnest('{events,parted,test_archive_own.log}'::regclass[]) log;
+DROP SCHEMA test_archive, test_archive_cold, test_archive_own, test_archive_closed, test_archive_open CASCADE;
+DROP OWNED BY regress_auditchain_archive;
+DROP ROLE regress_auditchain_archive;
