@@ -32,9 +32,8 @@ constexpr const char* kDefinition[] = {
     "event text NOT NULL, log_id uuid NOT NULL, log text NOT NULL, actor text NOT NULL, "
     "reason text, details jsonb NOT NULL)",
     "CREATE INDEX operations_log_id_idx ON auditchain.operations (log_id)",
-    "COMMENT ON TABLE auditchain.operations IS 'What was done to the entries of logs: a log "
-    "itself, "
-    "written by auditchain only'",
+    "COMMENT ON TABLE auditchain.operations IS "
+    "'What was done to the entries of logs: a log itself, written by auditchain only'",
     "COMMENT ON COLUMN auditchain.operations.id IS 'Number of the operation'",
     "COMMENT ON COLUMN auditchain.operations.occurred_at IS 'When'",
     "COMMENT ON COLUMN auditchain.operations.event IS "
