@@ -13,7 +13,6 @@ extern "C" {
 #include <miscadmin.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
-#include <utils/snapmgr.h>
 #include <utils/timestamp.h>
 }
 
@@ -223,9 +222,7 @@ std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequ
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "auditchain bundle", ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
-    begin_progress(log.relation, "bundle", "writing entries",
-                   static_cast<std::int64_t>(head.frontier.size()));
-    PushActiveSnapshot(GetLatestSnapshot());
+    begin_progress(log.relation, "bundle", "writing entries", head.size);
     Bundling bundling = {};
     bundling.log = &log;
     bundling.request = &request;
@@ -243,14 +240,13 @@ std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequ
     }
     hand_over(&bundling, true);
     auto entries = static_cast<std::int64_t>(bundling.writer->entries());
-    PopActiveSnapshot();
     MemoryContextSwitchTo(caller);
     MemoryContextDelete(context);
     return entries;
 }
 
 std::span<PositionRange> sealed_positions(const Log& log) {
-    query_catalog(
+    query_catalog_as_seen(
         "SELECT chain_id, min(first_position), max(last_position) FROM auditchain.sealed_range "
         "WHERE log_id = $1 GROUP BY chain_id ORDER BY chain_id",
         {uuid_arg(log.id)});

@@ -33,9 +33,8 @@ struct BundleSink {
 // Its checkpoint may be unsigned; then so is the bundle. Where the log is not what was sealed, it
 // is an error: then what the sink has is no bundle.
 //
-// SPI is connected, row security forbidden, and the caller's rights are checked. It reads what is
-// committed now, whatever the transaction's snapshot: whoever has read `head` sees all of its
-// entries so.
+// SPI is connected, row security forbidden, and the caller's rights are checked. It reads in the
+// active snapshot, which `head` must have been read in, too.
 std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequest& request,
                           const BundleSink& sink);
 

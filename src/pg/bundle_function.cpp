@@ -9,7 +9,6 @@ extern "C" {
 #include <funcapi.h>
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
-#include <utils/snapmgr.h>
 #include <utils/tuplestore.h>
 }
 
@@ -31,9 +30,7 @@ std::span<PositionRange> positions_of(const Log& log, const Selection& selection
                      partitioned ? "" : "ONLY ", qualified_name(log.relation));
     append_time_range(&sql, log, resolve_mapping(log), selection);
     appendStringInfoString(&sql, " GROUP BY e.chain_id ORDER BY e.chain_id");
-    PushActiveSnapshot(GetLatestSnapshot());
     SPI_execute(sql.data, true, 0);
-    PopActiveSnapshot();
     return read_position_ranges();
 }
 
