@@ -1,6 +1,8 @@
 #include "bundle_entry.h"
 
+#include <array>
 #include <bit>
+#include <span>
 
 #include "json_cursor.h"
 #include "json_string.h"
@@ -10,12 +12,33 @@
 namespace auditchain {
 namespace {
 
-void append_digest(std::string& out, std::string_view before, const Digest& digest) {
+void append_hex(std::string& out, std::string_view before, std::span<const std::uint8_t> bytes) {
     const std::size_t begin = out.size() + before.size();
     out.append(before);
-    out.resize(begin + kDigestHexSize + 1);
-    write_hex(digest.bytes.data(), digest.bytes.size(), out.data() + begin);
+    out.resize(begin + 2 * bytes.size() + 1);
+    write_hex(bytes.data(), bytes.size(), out.data() + begin);
     out.back() = '"';
+}
+
+void append_digest(std::string& out, std::string_view before, const Digest& digest) {
+    append_hex(out, before, digest.bytes);
+}
+
+void append_receipt(std::string& out, const Receipt& receipt) {
+    std::array<std::uint8_t, kEvolvingReceiptSize> bytes;
+    const std::size_t size = write_receipt(receipt, bytes);
+    append_hex(out, ",\"receipt\":\"", std::span(bytes).first(size));
+}
+
+Receipt read_receipt(JsonCursor& cursor) {
+    constexpr std::size_t kPlainEnd = 1 + kDigestHexSize;  // where its closing quote is
+    std::array<std::uint8_t, kEvolvingReceiptSize> bytes;
+    const std::string_view text = cursor.rest().substr(0, kPlainEnd + 1);
+    const std::size_t size = text.ends_with('"') ? sizeof(Digest) : bytes.size();
+    cursor.hex(bytes.data(), size);
+    Receipt receipt;
+    parse_receipt({reinterpret_cast<const char*>(bytes.data()), size}, &receipt);
+    return receipt;
 }
 
 }  // namespace
@@ -28,7 +51,7 @@ void append_entry_line(std::string& out, const BundledEntry& entry) {
     append_digest(out, ",\"previous_checksum\":\"", entry.previous);
     append_digest(out, ",\"checksum\":\"", entry.checksum);
     if (entry.receipt) {
-        append_digest(out, ",\"receipt\":\"", *entry.receipt);
+        append_receipt(out, *entry.receipt);
     }
     out.append(",\"payload\":");
     append_json_string(out, entry.payload);
@@ -60,7 +83,7 @@ void parse_bundle_line(std::string_view text, BundleLine* line) {
         entry.checksum = cursor.digest();
         entry.receipt.reset();
         if (cursor.take(",\"receipt\":")) {
-            entry.receipt = cursor.digest();
+            entry.receipt = read_receipt(cursor);
         }
         cursor.expect(",\"payload\":");
         const std::string_view payload = cursor.escaped();

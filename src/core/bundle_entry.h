@@ -7,6 +7,7 @@
 
 #include "digest.h"
 #include "merkle.h"
+#include "receipt.h"
 
 namespace auditchain {
 
@@ -26,7 +27,7 @@ struct BundledEntry {
     std::int64_t position = 0;
     Digest previous;
     Digest checksum;
-    std::optional<Digest> receipt;
+    std::optional<Receipt> receipt;
     std::string_view payload;
 };
 

@@ -29,6 +29,9 @@ void parse_keys(const KeyText& text, ArchiveKeys* out, KeyFault* fault) {
         try {
             ReceiptSecrets secrets;
             parse_receipt_secrets(text, &secrets);
+            if (secrets.evolving_line >= 0) {
+                throw Malformed("it has an evolving key, which is for receipts");
+            }
             std::copy_n(secrets.secrets.begin(), secrets.count, out->keys);
             out->count = static_cast<int>(secrets.count);
         } catch (const Malformed& e) {

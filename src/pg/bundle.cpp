@@ -1,6 +1,7 @@
 #include "pg/bundle.h"
 
 #include "core/bundle_writer.h"
+#include "pg/archived_range.h"
 #include "pg/archive_key.h"
 #include "pg/barrier.h"
 #include "pg/bundle_entries.h"
@@ -30,6 +31,7 @@ struct Bundling {
     BundleWriter* writer;  // deleted with the memory context
     BundleEntryReader* entries;
     LinkReader* links;
+    ArchivedRanges archived;
     std::int32_t chain_id;  // of the name
     const char* chain;
     MemoryContext batch_context;
@@ -172,6 +174,23 @@ void find_chain(Bundling* bundling, std::int32_t chain_id) {
     bundling->chain = chain_name(name.key, name.lane);
 }
 
+// Writes entries of a range of leaves, but for those that are archived.
+void write_kept_entries(Bundling* bundling, const SealedRange& range, std::int64_t first,
+                        std::int64_t last) {
+    begin_archived_chain(&bundling->archived, range.chain_id, first);
+    while (first <= last) {
+        const ArchivedRange* archived = next_archived_range(&bundling->archived, last);
+        std::int64_t end = archived == nullptr ? last : archived->entries.first - 1;
+        if (first <= end) {
+            skip_leaves(bundling, static_cast<std::uint64_t>(range.first_leaf + first -
+                                                             range.first_position));
+            find_chain(bundling, range.chain_id);
+            write_entries(bundling, first, end);
+        }
+        first = archived == nullptr ? last + 1 : archived->entries.last + 1;
+    }
+}
+
 // Writes what is wanted of a range of leaves, before leaf `end`.
 void write_range(Bundling* bundling, const SealedRange& range, std::int64_t end) {
     std::int64_t last =
@@ -185,11 +204,8 @@ void write_range(Bundling* bundling, const SealedRange& range, std::int64_t end)
     for (; wanted != bundling->request->ranges.end() && wanted->chain_id == range.chain_id &&
            wanted->first <= last;
          ++wanted) {
-        std::int64_t from = std::max(wanted->first, range.first_position);
-        skip_leaves(bundling,
-                    static_cast<std::uint64_t>(range.first_leaf + from - range.first_position));
-        find_chain(bundling, range.chain_id);
-        write_entries(bundling, from, std::min(wanted->last, last));
+        write_kept_entries(bundling, range, std::max(wanted->first, range.first_position),
+                           std::min(wanted->last, last));
     }
 }
 
@@ -230,6 +246,7 @@ std::int64_t write_bundle(const Log& log, const TreeHead& head, const BundleRequ
     bundling.writer = make_writer(log, head, request);
     bundling.entries = make_bundle_reader(log);
     bundling.links = make_link_reader(log);
+    bundling.archived = make_archived_ranges(log);
     bundling.batch_context =
         AllocSetContextCreate(context, "auditchain bundle ranges", ALLOCSET_DEFAULT_SIZES);
     write_leaves(&bundling, head.size);

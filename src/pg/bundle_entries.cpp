@@ -2,6 +2,7 @@
 
 #include "pg/chain_row.h"
 #include "pg/entry.h"
+#include "pg/receipt.h"
 
 extern "C" {
 #include <access/htup_details.h>
@@ -46,10 +47,10 @@ void read_entry(const BundleEntryReader& reader, BundledEntry* entry) {
     entry->position = DatumGetInt64(reader.values[row.chain_position - 1]);
     entry->previous = read_checksum(reader, row.previous_checksum);
     entry->checksum = read_checksum(reader, row.checksum);
-    Digest receipt;
+    Receipt receipt;
     entry->receipt.reset();
     if (row.receipt != 0 && !reader.nulls[row.receipt - 1] &&
-        read_digest(reader.values[row.receipt - 1], &receipt)) {
+        read_receipt(reader.values[row.receipt - 1], &receipt)) {
         entry->receipt = receipt;
     }
     entry->payload = write_payload(reader.row, reader.values, reader.nulls);

@@ -340,6 +340,24 @@ ok(!-e "$dir/tampered.tar", 'make one');
 save_bundle($node, "$dir/later.tar", q{'2026-05-10Z'});
 both_say("$dir/later.tar", '0', 'a period that it does not concern');
 
+# A log with archives: what is archived is a gap in its chains, and entries on hold are beside it.
+$node->safe_psql(
+	'postgres', q{
+	CREATE SCHEMA cold;
+	CREATE TABLE visits (id serial PRIMARY KEY, occurred_at timestamptz NOT NULL, visitor text NOT NULL);
+	SELECT auditchain.protect('visits', chain_by => '{visitor}');
+	INSERT INTO visits (occurred_at, visitor)
+	SELECT now() - interval '200 days' + n * interval '1 hour', 'v' || n % 3 FROM generate_series(1, 3000) n;
+	CALL auditchain.checkpoint('visits');
+	SELECT auditchain.set_retention('visits', destination => 'schema:cold');
+	SELECT auditchain.hold('visits', 'a lawsuit', '{"id": 500}');
+	SELECT auditchain.archive('visits', now() - interval '100 days')});
+save_hex("$dir/archived.tar", $node->safe_psql('postgres', q{SELECT auditchain.bundle('visits')}));
+both_say("$dir/archived.tar", '0', 'beside archives');
+($status, $stdout, $stderr) = outcome_of($program, 'verify', '--json', "$dir/archived.tar");
+like($stdout, qr/\b${\ $node->safe_psql('postgres', 'SELECT count(*) FROM visits')}\b/, 'what is left in the log');
+is($node->safe_psql('postgres', 'SELECT count(*) < 1000 AND bool_or(id = 500) FROM visits'), 't', 'with the entry on hold');
+
 # A standby.
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -26,7 +26,7 @@ struct OwnedEntry {
     std::int64_t position;
     Digest previous;
     Digest checksum;
-    std::optional<Digest> receipt;
+    std::optional<Receipt> receipt;
     std::string payload;
 
     BundledEntry view() const { return {0, chain, position, previous, checksum, receipt, payload}; }
@@ -39,8 +39,13 @@ class SealedLog {
         auto& [position, previous] = heads_[chain];
         const Digest checksum = entry_checksum(sha256_, previous, payload);
         entries.push_back({chain, ++position, previous, checksum,
-                           receipt ? std::optional(sha256_({payload})) : std::nullopt, payload});
+                           receipt ? std::optional(make_receipt(payload)) : std::nullopt, payload});
         previous = checksum;
+    }
+
+    /// By a plain secret and by an evolving one, in turn.
+    Receipt make_receipt(const std::string& payload) {
+        return {entries.size() % 2 == 1, 7, sha256_({payload})};
     }
 
     std::vector<Digest> leaf_hashes() {
