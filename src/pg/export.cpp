@@ -142,6 +142,9 @@ bool next_line(Export* run) {
 
 text* text_from_utf8(const PallocBuffer& buffer) {
     auto length = static_cast<int>(buffer.size());
+    if (GetDatabaseEncoding() == PG_UTF8) {  // it was checked on its way in
+        return cstring_to_text_with_len(buffer.data(), length);
+    }
     const char* text = pg_any_to_server(buffer.data(), length, PG_UTF8);
     return text == buffer.data() ? cstring_to_text_with_len(text, length) : cstring_to_text(text);
 }

@@ -59,10 +59,11 @@ struct EventWriter {
     EventColumn previous_checksum;
     EventColumn chain_id;
     EventColumn chain_position;
-    std::int32_t chain;       // that chain_name is of
-    PallocBuffer chain_name;  // as JSON; empty: of no chain yet
-    PallocBuffer value;       // of a field that is made of several pieces
-    std::size_t written;      // fields of the current event
+    std::int32_t chain;                            // that chain_name is of
+    PallocBuffer chain_name;                       // as JSON; empty: of no chain yet
+    PallocBuffer value;                            // of a field that is made of several pieces
+    std::string_view keys[lengthof(kFieldNames)];  // each with what stands before it
+    std::size_t written;                           // fields of the current event
 };
 
 namespace {
@@ -76,13 +77,13 @@ void append(PallocBuffer* out, std::string_view text) {
 }
 
 void put(EventWriter* writer, PallocBuffer* line, std::string_view json) {
-    const char* name = kFieldNames[writer->written++];
+    std::size_t field = writer->written++;
     if (writer->syntax == EventSyntax::csv) {
-        append(line, writer->written > 1 ? "," : "");
+        append(line, field > 0 ? "," : "");
         append_csv_field(*line, json);
     } else {
-        append(line, writer->written > 1 ? "" : "{");
-        append_member(line, name, json);
+        append(line, writer->keys[field]);
+        append(line, json);
         append(line, writer->written < lengthof(kFieldNames) ? "" : "}");
     }
 }
@@ -261,8 +262,12 @@ EventWriter* make_event_writer(const Log& log, const Mapping& mapping, TupleDesc
         .chain = 0,
         .chain_name = PallocBuffer(CurrentMemoryContext),
         .value = PallocBuffer(CurrentMemoryContext),
+        .keys = {},
         .written = 0,
     };
+    for (std::size_t field = 0; field < lengthof(kFieldNames); field++) {
+        writer->keys[field] = psprintf("%c\"%s\":", field == 0 ? '{' : ',', kFieldNames[field]);
+    }
     for (int field = 0; field < kMappedFields; field++) {
         writer->fields[field] = find_planned(*writer, descriptor, mapping.columns[field]);
     }
