@@ -11,7 +11,7 @@ use AuditLog;
 use Test::More;
 use Time::HiRes 'usleep';
 
-my $rounds = $ENV{AUDITCHAIN_TEST_ROUNDS} // 10;
+my $rounds = $ENV{AUDITCHAIN_TEST_ROUNDS} // 20;
 my $node = new_node('kill');
 $node->append_conf(
 	'postgresql.conf', q{

@@ -10,7 +10,7 @@ use AuditLog;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = $ENV{AUDITCHAIN_TEST_SECONDS} // 10;
+my $seconds = $ENV{AUDITCHAIN_TEST_SECONDS} // 60;
 my @logs = ('elastic', 'strict', 'keyed', 'parted');
 my $node = new_node('small_cache');
 $node->append_conf(
