@@ -49,7 +49,9 @@ my @clients = map {
 		'>', '/dev/null', '2>', '/dev/null')
 } 1 .. 12;
 
+# A victim may be gone before it is hit, which PostgreSQL warns of.
 my $killed = $node->safe_psql('postgres', qq{
+	SET log_min_messages = error;
 	CREATE TEMP TABLE killed (state text);
 	DO \$\$
 	DECLARE
@@ -72,7 +74,8 @@ my $killed = $node->safe_psql('postgres', qq{
 note("terminated: $killed");
 append_to_file($stop, '');
 $node->safe_psql('postgres',
-	q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	q{SET log_min_messages = error;
+	  SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 	  WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'});
 $_->finish for @clients;
 
@@ -93,6 +96,6 @@ $node->safe_psql('postgres', qq{
 	INSERT INTO elastic (note) VALUES ('after');
 	INSERT INTO keyed (note, key) SELECT 'after', i FROM generate_series(1, 60) i});
 like(chains_of($node, 'postgres', $_), qr/ 0 broken$/, "$_ goes on") for 'elastic', 'strict', 'keyed';
-unlike(slurp_file($node->logfile), qr/WARNING|PANIC|was terminated by signal/, 'nothing else happened');
+is(trouble_in($node), '', 'no trouble in the log');
 
 done_testing();

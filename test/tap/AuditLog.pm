@@ -5,8 +5,9 @@ use strict;
 use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(new_node start_node chains_of);
+our @EXPORT = qw(new_node start_node chains_of trouble_in);
 
 # A server that has not been started: UTF-8, C locale.
 sub new_node
@@ -40,6 +41,15 @@ sub chains_of
 				chain_position = place AND previous_checksum = before AND
 				checksum = sha256(convert_to(encode(previous_checksum, 'hex') || payload, 'UTF8')))))
 		FROM entries});
+}
+
+# What a server's log says of trouble, with what stands about it; '' is as it should be.
+sub trouble_in
+{
+	my ($node) = @_;
+	my @lines = split /^/, slurp_file($node->logfile);
+	my @found = grep { $lines[$_] =~ /WARNING|PANIC|TRAP|was terminated by signal/ } 0 .. $#lines;
+	return join '', map { grep { defined } @lines[ ($_ > 2 ? $_ - 2 : 0) .. $_ + 4 ] } @found;
 }
 
 1;
