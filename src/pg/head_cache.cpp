@@ -1,15 +1,14 @@
 #include "pg/head_cache.h"
 
 #include "pg/settings.h"
+#include "pg/shared_memory.h"
 
 extern "C" {
 #include <catalog/objectaccess.h>
 #include <catalog/pg_database.h>
 #include <common/hashfn.h>
 #include <miscadmin.h>
-#include <storage/ipc.h>
 #include <storage/lwlock.h>
-#include <storage/shmem.h>
 }
 
 namespace auditchain::pg {
@@ -40,8 +39,6 @@ struct HeadSet {
 HeadSet* sets = nullptr;
 LWLockPadded* locks = nullptr;
 
-shmem_request_hook_type previous_request_hook = nullptr;
-shmem_startup_hook_type previous_startup_hook = nullptr;
 object_access_hook_type previous_access_hook = nullptr;
 
 std::uint32_t set_count() {
@@ -114,27 +111,12 @@ void notice_database(ObjectAccessType access, Oid catalog, Oid object, int part,
     }
 }
 
-void request_shared_memory() {
-    if (previous_request_hook != nullptr) {
-        previous_request_hook();
-    }
-    RequestAddinShmemSpace(cache_size());
-    RequestNamedLWLockTranche("auditchain", kLocks);
+void attach_cache(void* memory, bool) {
+    sets = static_cast<HeadSet*>(memory);
+    locks = GetNamedLWLockTranche("auditchain");
 }
 
-void attach_shared_memory() {
-    if (previous_startup_hook != nullptr) {
-        previous_startup_hook();
-    }
-    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    bool found;
-    sets = static_cast<HeadSet*>(ShmemInitStruct("auditchain heads", cache_size(), &found));
-    if (!found) {
-        memset(static_cast<void*>(sets), 0, cache_size());
-    }
-    locks = GetNamedLWLockTranche("auditchain");
-    LWLockRelease(AddinShmemInitLock);
-}
+SharedMemory shared_memory = {"auditchain heads", cache_size, attach_cache, "auditchain", kLocks};
 
 }  // namespace
 
@@ -189,10 +171,7 @@ void forget_cached_heads(const pg_uuid_t& log) {
 }
 
 void init_head_cache() {
-    previous_request_hook = shmem_request_hook;
-    shmem_request_hook = request_shared_memory;
-    previous_startup_hook = shmem_startup_hook;
-    shmem_startup_hook = attach_shared_memory;
+    request_shared_memory(&shared_memory);
     previous_access_hook = object_access_hook;
     object_access_hook = notice_database;
 }

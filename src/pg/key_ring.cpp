@@ -5,13 +5,12 @@
 #include "pg/key_reader.h"
 #include "pg/sealer_slots.h"
 #include "pg/settings.h"
+#include "pg/shared_memory.h"
 
 extern "C" {
 #include <miscadmin.h>
 #include <port/atomics.h>
-#include <storage/ipc.h>
 #include <storage/lwlock.h>
-#include <storage/shmem.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <utils/timestamp.h>
@@ -35,9 +34,6 @@ enum KeyLock { kRingLock, kReloadLock, kKeyLocks };
 
 KeyRing* ring = nullptr;
 LWLockPadded* locks = nullptr;
-
-shmem_request_hook_type previous_request_hook = nullptr;
-shmem_startup_hook_type previous_startup_hook = nullptr;
 
 void name_secrets(const Secrets& secrets) {
     ring->ids = 0;
@@ -133,39 +129,25 @@ Size ring_size() {
     return sizeof(KeyRing) + page_size() + secrets_size();
 }
 
-void request_shared_memory() {
-    if (previous_request_hook != nullptr) {
-        previous_request_hook();
-    }
-    RequestAddinShmemSpace(ring_size());
-    RequestNamedLWLockTranche("auditchain_keys", kKeyLocks);
-}
-
 void make_ring() {
-    memset(static_cast<void*>(ring), 0, ring_size());
     pg_atomic_init_u64(&ring->generation, 0);
     ring->secrets = reinterpret_cast<Secrets*>(TYPEALIGN(page_size(), ring + 1));
     ring->secrets->evolving_line = -1;
     // Where the kernel does not let us, as with huge pages, core dumps have to be kept safe.
     madvise(ring->secrets, secrets_size(), MADV_DONTDUMP);
+    read_keys(true);
 }
 
-void attach_shared_memory() {
-    if (previous_startup_hook != nullptr) {
-        previous_startup_hook();
-    }
-    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    bool found;
-    ring = static_cast<KeyRing*>(ShmemInitStruct("auditchain keys", ring_size(), &found));
+void attach_ring(void* memory, bool is_new) {
+    ring = static_cast<KeyRing*>(memory);
     locks = GetNamedLWLockTranche("auditchain_keys");
-    if (!found) {
+    if (is_new) {
         make_ring();
     }
-    LWLockRelease(AddinShmemInitLock);
-    if (!found) {
-        read_keys(true);
-    }
 }
+
+SharedMemory shared_memory = {"auditchain keys", ring_size, attach_ring, "auditchain_keys",
+                              kKeyLocks};
 
 [[noreturn]] void refuse_without_key(const char* message, const KeySource& source,
                                      const KeyFault* fault) {
@@ -353,10 +335,7 @@ KeyState receipt_key_state() {
 }
 
 void init_key_ring() {
-    previous_request_hook = shmem_request_hook;
-    shmem_request_hook = request_shared_memory;
-    previous_startup_hook = shmem_startup_hook;
-    shmem_startup_hook = attach_shared_memory;
+    request_shared_memory(&shared_memory);
 }
 
 }  // namespace auditchain::pg

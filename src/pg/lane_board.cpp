@@ -1,5 +1,7 @@
 #include "pg/lane_board.h"
 
+#include "pg/shared_memory.h"
+
 #include <bit>
 #include <span>
 
@@ -8,10 +10,8 @@ extern "C" {
 #include <miscadmin.h>
 #include <port/atomics.h>
 #include <storage/condition_variable.h>
-#include <storage/ipc.h>
 #include <storage/lwlock.h>
 #include <storage/proc.h>
-#include <storage/shmem.h>
 #include <utils/wait_event.h>
 }
 
@@ -50,9 +50,6 @@ struct Holder {
 
 LaneSlot* slots = nullptr;
 
-shmem_request_hook_type previous_request_hook = nullptr;
-shmem_startup_hook_type previous_startup_hook = nullptr;
-
 std::uint32_t hash_of(const LOCKTAG& lane) {
     return hash_bytes(reinterpret_cast<const unsigned char*>(&lane), sizeof lane);
 }
@@ -66,29 +63,19 @@ std::uint64_t transaction_of(const PGPROC* backend) {
     return compat::local_transaction(backend) % (1U << kTransactionBits);
 }
 
-void request_shared_memory() {
-    if (previous_request_hook != nullptr) {
-        previous_request_hook();
-    }
-    RequestAddinShmemSpace(kSlots * sizeof(LaneSlot));
+Size board_size() {
+    return kSlots * sizeof(LaneSlot);
 }
 
-void attach_shared_memory() {
-    if (previous_startup_hook != nullptr) {
-        previous_startup_hook();
+void attach_board(void* memory, bool is_new) {
+    slots = static_cast<LaneSlot*>(memory);
+    for (LaneSlot& slot : std::span(slots, is_new ? kSlots : 0)) {
+        pg_atomic_init_u64(&slot.holder, 0);
+        ConditionVariableInit(&slot.free);
     }
-    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    bool found;
-    slots = static_cast<LaneSlot*>(
-        ShmemInitStruct("auditchain lanes", kSlots * sizeof(LaneSlot), &found));
-    if (!found) {
-        for (LaneSlot& slot : std::span(slots, kSlots)) {
-            pg_atomic_init_u64(&slot.holder, 0);
-            ConditionVariableInit(&slot.free);
-        }
-    }
-    LWLockRelease(AddinShmemInitLock);
 }
+
+SharedMemory shared_memory = {"auditchain lanes", board_size, attach_board};
 
 }  // namespace
 
@@ -136,10 +123,7 @@ void stop_sleeping() {
 }
 
 void init_lane_board() {
-    previous_request_hook = shmem_request_hook;
-    shmem_request_hook = request_shared_memory;
-    previous_startup_hook = shmem_startup_hook;
-    shmem_startup_hook = attach_shared_memory;
+    request_shared_memory(&shared_memory);
 }
 
 }  // namespace auditchain::pg

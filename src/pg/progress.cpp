@@ -1,12 +1,12 @@
 #include "pg/progress.h"
 
+#include "pg/shared_memory.h"
+
 extern "C" {
 #include <funcapi.h>
 #include <miscadmin.h>
 #include <port/atomics.h>
-#include <storage/ipc.h>
 #include <storage/proc.h>
-#include <storage/shmem.h>
 #include <storage/spin.h>
 #include <utils/memutils.h>
 #include <utils/timestamp.h>
@@ -34,8 +34,6 @@ struct Slot {
 };
 
 Slot* slots = nullptr;  // one a backend
-shmem_request_hook_type previous_request_hook = nullptr;
-shmem_startup_hook_type previous_startup_hook = nullptr;
 
 bool working = false;  // this backend shows something
 
@@ -43,27 +41,15 @@ Size slots_size() {
     return mul_size(MaxBackends, sizeof(Slot));
 }
 
-void request_shared_memory() {
-    if (previous_request_hook != nullptr) {
-        previous_request_hook();
-    }
-    RequestAddinShmemSpace(slots_size());
-}
-
-void attach_shared_memory() {
-    if (previous_startup_hook != nullptr) {
-        previous_startup_hook();
-    }
-    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    bool found;
-    slots = static_cast<Slot*>(ShmemInitStruct("auditchain progress", slots_size(), &found));
-    for (int i = 0; !found && i < MaxBackends; i++) {
+void attach_slots(void* memory, bool is_new) {
+    slots = static_cast<Slot*>(memory);
+    for (int i = 0; is_new && i < MaxBackends; i++) {
         SpinLockInit(&slots[i].mutex);
-        slots[i].work.pid = 0;
         pg_atomic_init_u64(&slots[i].done, 0);
     }
-    LWLockRelease(AddinShmemInitLock);
 }
+
+SharedMemory shared_memory = {"auditchain progress", slots_size, attach_slots};
 
 // A backend's place among all processes; those behind MaxBackends are no backends.
 int own_number() {
@@ -121,10 +107,7 @@ void advance_progress(int slot, std::int64_t entries) {
 }
 
 void init_progress() {
-    previous_request_hook = shmem_request_hook;
-    shmem_request_hook = request_shared_memory;
-    previous_startup_hook = shmem_startup_hook;
-    shmem_startup_hook = attach_shared_memory;
+    request_shared_memory(&shared_memory);
 }
 
 }  // namespace auditchain::pg

@@ -1,5 +1,7 @@
 #include "pg/sealer_slots.h"
 
+#include "pg/shared_memory.h"
+
 #include <utility>
 
 extern "C" {
@@ -10,7 +12,6 @@ extern "C" {
 #include <storage/latch.h>
 #include <storage/lwlock.h>
 #include <storage/proc.h>
-#include <storage/shmem.h>
 #include <utils/timestamp.h>
 }
 
@@ -33,9 +34,6 @@ SealerSlot* own_slot = nullptr;  // of this process, when it is a sealer
 bool is_done = false;            // it ends on purpose,
 bool has_work = false;           // and is to be started again
 
-shmem_request_hook_type previous_request_hook = nullptr;
-shmem_startup_hook_type previous_startup_hook = nullptr;
-
 std::span<SealerSlot> all_slots() {
     return {sealers->slots, static_cast<std::size_t>(max_worker_processes)};
 }
@@ -44,27 +42,13 @@ Size sealers_size() {
     return add_size(offsetof(Sealers, slots), mul_size(max_worker_processes, sizeof(SealerSlot)));
 }
 
-void request_shared_memory() {
-    if (previous_request_hook != nullptr) {
-        previous_request_hook();
-    }
-    RequestAddinShmemSpace(sealers_size());
-    RequestNamedLWLockTranche("auditchain_sealers", 1);
+void attach_slots(void* memory, bool) {
+    sealers = static_cast<Sealers*>(memory);
+    lock = &GetNamedLWLockTranche("auditchain_sealers")->lock;
 }
 
-void attach_shared_memory() {
-    if (previous_startup_hook != nullptr) {
-        previous_startup_hook();
-    }
-    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    bool found;
-    sealers = static_cast<Sealers*>(ShmemInitStruct("auditchain sealers", sealers_size(), &found));
-    if (!found) {
-        memset(static_cast<void*>(sealers), 0, sealers_size());
-    }
-    lock = &GetNamedLWLockTranche("auditchain_sealers")->lock;
-    LWLockRelease(AddinShmemInitLock);
-}
+SharedMemory shared_memory = {"auditchain sealers", sealers_size, attach_slots,
+                              "auditchain_sealers", 1};
 
 // Runs an action that raises no error on the slots.
 template <typename Action>
@@ -264,10 +248,7 @@ void end_sealer(bool has_logs) {
 }
 
 void init_sealer_slots() {
-    previous_request_hook = shmem_request_hook;
-    shmem_request_hook = request_shared_memory;
-    previous_startup_hook = shmem_startup_hook;
-    shmem_startup_hook = attach_shared_memory;
+    request_shared_memory(&shared_memory);
 }
 
 }  // namespace auditchain::pg
