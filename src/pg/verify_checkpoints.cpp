@@ -27,7 +27,6 @@ namespace auditchain::pg {
 namespace {
 
 constexpr std::int64_t kBatch = 1000;
-constexpr std::size_t kMaxPlaces = 100000;
 
 // Stored hashes of the lowest level, side by side.
 struct StoredHashes {
@@ -204,11 +203,8 @@ bool explained(TreeCheck* check, std::int64_t first, std::int64_t end) {
             std::int64_t from = range.first_position + skipped;
             std::int64_t to =
                 std::min(range.last_position, range.first_position + end - range.first_leaf - 1);
-            for (std::size_t i = 0; i < check->faulty->count; i++) {
-                const FaultyPlace& place = check->faulty->places[i];
-                if (place.chain_id == range.chain_id && place.first <= to && place.last >= from) {
-                    return true;
-                }
+            if (overlaps_faulty_place(*check->faulty, {range.chain_id, from, to})) {
+                return true;
             }
         }
         if (ranges.empty() || ranges.back().end_leaf() <= first) {
@@ -358,19 +354,6 @@ std::int32_t count_checkpoints(const Log& log) {
 }
 
 }  // namespace
-
-void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place) {
-    if (places->count == places->capacity) {
-        if (places->capacity == kMaxPlaces) {
-            return;
-        }
-        places->capacity = std::min(std::max<std::size_t>(places->capacity * 2, 64), kMaxPlaces);
-        Size size = places->capacity * sizeof(FaultyPlace);
-        places->places = static_cast<FaultyPlace*>(
-            places->places == nullptr ? palloc(size) : repalloc(places->places, size));
-    }
-    places->places[places->count++] = place;
-}
 
 SealedPart verify_checkpoints(const Log& log, bool entries_intact, FaultyPlaces* faulty,
                               const ViolationReceiver& receiver) {

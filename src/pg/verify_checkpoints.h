@@ -1,25 +1,11 @@
 // Verification of what is sealed: does the log still have the tree that its checkpoints are of?
 #pragma once
 
+#include "pg/faulty_places.h"
 #include "pg/tree.h"
 #include "pg/verify.h"
 
 namespace auditchain::pg {
-
-// Where violations have been found: entries first..last of a chain.
-struct FaultyPlace {
-    std::int32_t chain_id;
-    std::int64_t first;
-    std::int64_t last;
-};
-
-// A list of them; it may be incomplete if there are very many.
-struct FaultyPlaces {
-    FaultyPlace* places;
-    std::size_t count;
-    std::size_t capacity;
-};
-void add_faulty_place(FaultyPlaces* places, const FaultyPlace& place);
 
 struct SealedPart {
     std::int32_t checkpoints;
