@@ -32,13 +32,13 @@ CALL auditchain.checkpoint('events');
 INSERT INTO events SELECT i, 'a', 'note ' || i FROM generate_series(331, 340) i;
 
 SELECT log, incarnation, tree_size, length(root) AS root, note, verifier_key, renewed_at > created_at AS renewed, renewed_note
-FROM events_checkpoints;
+FROM events_checkpoints ORDER BY tree_size;
 SELECT root = sha256('') AS of_nothing FROM events_checkpoints WHERE tree_size = 0;
 SELECT log, day = (now() AT TIME ZONE 'UTC')::date AS today, tree_size, note, publish LIKE 'auditchain/%' AS publish
 FROM auditchain.daily_roots WHERE log = 'events'::regclass;
 SELECT c.key, s.first_leaf, s.first_position, s.last_position
 FROM events_ranges s JOIN auditchain.chain c USING (chain_id) ORDER BY first_leaf;
-SELECT level, index FROM auditchain.tree_hash JOIN auditchain.log USING (log_id) WHERE relation = 'events'::regclass;
+SELECT level, index FROM auditchain.tree_hash JOIN auditchain.log USING (log_id) WHERE relation = 'events'::regclass ORDER BY level, index;
 SELECT * FROM auditchain.verify('events');
 
 -- RFC 6962, computed here: the tree of the last ten of "c" is the right edge of the newest.
@@ -60,7 +60,7 @@ SELECT c.tree_size, c.root = subtree((
     FROM events e JOIN events_ranges s
         ON s.chain_id = e.chain_id AND e.chain_position BETWEEN s.first_position AND s.last_position
     WHERE s.first_leaf + e.chain_position - s.first_position < c.tree_size)) AS computed
-FROM events_checkpoints c WHERE tree_size > 0;
+FROM events_checkpoints c WHERE tree_size > 0 ORDER BY tree_size;
 
 -- Consistency of each pair, and of none that is not.
 SELECT a.tree_size, b.tree_size, auditchain.verify_consistency(a.tree_size, a.root, b.tree_size, b.root,
