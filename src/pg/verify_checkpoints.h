@@ -2,7 +2,6 @@
 #pragma once
 
 #include "pg/faulty_places.h"
-#include "pg/tree.h"
 #include "pg/verify.h"
 
 namespace auditchain::pg {
@@ -18,8 +17,5 @@ struct SealedPart {
 // known to be intact by themselves and the tree is, too. SPI is connected.
 SealedPart verify_checkpoints(const Log& log, bool entries_intact, FaultyPlaces* faulty,
                               const ViolationReceiver& receiver);
-
-// What is wrong with the note of the newest checkpoint; nullptr: nothing, or it is not signed.
-const char* note_fault(const Log& log, const TreeHead& head);
 
 }  // namespace auditchain::pg

@@ -13,9 +13,9 @@
 #include "pg/entry.h"
 #include "pg/entry_scan.h"
 #include "pg/incarnation.h"
+#include "pg/note_fault.h"
 #include "pg/tree.h"
 #include "pg/verify.h"
-#include "pg/verify_checkpoints.h"
 #include "pg/verify_entry.h"
 #include "pg/violation_text.h"
 
