@@ -21,6 +21,10 @@ Datum digest_datum(const Digest& digest) {
     return PointerGetDatum(bytes);
 }
 
+char* count_entries(std::int64_t count) {
+    return psprintf("%lld entr%s", static_cast<long long>(count), count == 1 ? "y" : "ies");
+}
+
 Sha256& sha256() {
     // Kept to the end of the backend; no static object, as its destructor would run at exit.
     static Sha256* instance = nullptr;

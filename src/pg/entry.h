@@ -13,6 +13,9 @@ bool read_digest(Datum value, Digest* digest);
 // A bytea of 32 bytes, palloc'd.
 Datum digest_datum(const Digest& digest);
 
+// "1 entry", "2 entries"; palloc'd.
+char* count_entries(std::int64_t count);
+
 // The backend's SHA-256, made at its first use.
 Sha256& sha256();
 

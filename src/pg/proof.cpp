@@ -119,11 +119,10 @@ std::int64_t require_leaf(const Log& log, std::int32_t chain_id, std::int64_t po
                           const TreeHead& head) {
     std::int64_t leaf = find_leaf(log, chain_id, position);
     if (leaf < 0 || leaf >= head.size) {
-        ereport(
-            ERROR, errcode(ERRCODE_AC_NOT_SEALED), errmsg("the entry is not sealed yet"),
-            errdetail("The newest checkpoint of log \"%s\" covers %lld entries, and not this one.",
-                      get_rel_name(log.relation), static_cast<long long>(head.size)),
-            errhint("CALL auditchain.checkpoint('%s')", qualified_name(log.relation)));
+        ereport(ERROR, errcode(ERRCODE_AC_NOT_SEALED), errmsg("the entry is not sealed yet"),
+                errdetail("The newest checkpoint of log \"%s\" covers %s, and not this one.",
+                          get_rel_name(log.relation), count_entries(head.size)),
+                errhint("CALL auditchain.checkpoint('%s')", qualified_name(log.relation)));
     }
     return leaf;
 }
@@ -162,8 +161,8 @@ void require_sizes(const Log& log, std::int64_t old_size, std::int64_t new_size)
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
                 errmsg("there is no proof from tree size %lld to %lld",
                        static_cast<long long>(old_size), static_cast<long long>(new_size)),
-                errdetail("Log \"%s\" has %lld sealed entries.", get_rel_name(log.relation),
-                          static_cast<long long>(newest)),
+                errdetail("Log \"%s\" has sealed %s.", get_rel_name(log.relation),
+                          count_entries(newest)),
                 errhint("Sizes are from 0 to that, the smaller one first."));
     }
 }

@@ -2,6 +2,7 @@
 
 #include "pg/backfill.h"
 #include "pg/entry_scan.h"
+#include "pg/entry.h"
 #include "pg/errors.h"
 #include "pg/guard.h"
 #include "pg/incarnation.h"
@@ -276,8 +277,8 @@ void protect_table(Oid table, const Protection& protection) {
     }
     current_incarnation(log, 0);
     record_log_event(log.id, "protected",
-                     psprintf("lanes %d, %s%lld entries already there", protection.lanes,
-                              receipts ? "receipts, " : "", static_cast<long long>(chained)));
+                     psprintf("lanes %d, %s%s already there", protection.lanes,
+                              receipts ? "receipts, " : "", count_entries(chained)));
     if (receipts) {
         warn_without_receipt_key(log);
     }

@@ -56,8 +56,8 @@ Digest newest_published_hash(const Log& log) {
 
 [[noreturn]] void refuse_timestamp(const Log& log, std::int64_t tree_size, const char* fault) {
     ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-            errmsg("this is no time stamp of the checkpoint of %lld entries of log \"%s\"",
-                   static_cast<long long>(tree_size), get_rel_name(log.relation)),
+            errmsg("this is no time stamp of the checkpoint of %s of log \"%s\"",
+                   count_entries(tree_size), get_rel_name(log.relation)),
             errdetail("%s", fault),
             errhint("Pass, byte for byte, what a time-stamping authority answered to "
                     "auditchain.timestamp_request('%s').",
@@ -96,8 +96,8 @@ std::int32_t find_stamped(const Log& log, std::int64_t tree_size, const Digest& 
         {uuid_arg(log.id), {INT8OID, Int64GetDatum(tree_size)}});
     if (SPI_processed == 0) {
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-                errmsg("log \"%s\" has no checkpoint of %lld entries", get_rel_name(log.relation),
-                       static_cast<long long>(tree_size)),
+                errmsg("log \"%s\" has no checkpoint of %s", get_rel_name(log.relation),
+                       count_entries(tree_size)),
                 errdetail("The sizes of its checkpoints are in the view auditchain.checkpoints."),
                 errhint("Pass the size of the checkpoint that was the newest when the time stamp "
                         "was asked for."));

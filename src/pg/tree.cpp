@@ -90,17 +90,17 @@ const char* reach_fault(const Log& log, const TreeHead& head) {
     std::int64_t end = read_newest_range(log).end_leaf();
     return end == head.size ? nullptr
                             : psprintf(
-                                  "the newest checkpoint is of %lld entries, and %lld are on "
+                                  "the newest checkpoint is of %s, and %lld %s on "
                                   "record as sealed",
-                                  static_cast<long long>(head.size), static_cast<long long>(end));
+                                  count_entries(head.size), static_cast<long long>(end),
+                                  end == 1 ? "is" : "are");
 }
 
 TreeHead require_tree_head(const Log& log) {
     TreeHead head = read_tree_head(log);
-    const char* fault = head.sound
-                            ? reach_fault(log, head)
-                            : psprintf("the checkpoint of %lld entries is not as it was made",
-                                       static_cast<long long>(head.size));
+    const char* fault = head.sound ? reach_fault(log, head)
+                                   : psprintf("the checkpoint of %s is not as it was made",
+                                              count_entries(head.size));
     if (fault != nullptr) {
         refuse_damaged_tree(log, psprintf("It shows that %s.", fault));
     }

@@ -253,14 +253,14 @@ void check_tree(TreeCheck* check, const StoredCheckpoint& checkpoint, const Fron
         end_mismatches(check);
         check->edited |= check->differs;
     } else if (!checkpoint.sound) {
-        add_mismatch(check, first,
-                     psprintf("the checkpoint of %lld entries is not as it was made",
-                              static_cast<long long>(checkpoint.size)));
+        add_mismatch(
+            check, first,
+            psprintf("the checkpoint of %s is not as it was made", count_entries(checkpoint.size)));
     } else if (!explained(check, first, checkpoint.size)) {
         add_mismatch(check, first,
-                     psprintf("the checkpoint of %lld entries is of other entries than the log has "
+                     psprintf("the checkpoint of %s is of other entries than the log has "
                               "from here on",
-                              static_cast<long long>(checkpoint.size)));
+                              count_entries(checkpoint.size)));
     }
     if (checkpoint.sound) {
         check->frontier = checkpoint.frontier;

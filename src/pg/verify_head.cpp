@@ -123,8 +123,8 @@ void prove(HeadCheck* check, const ChainEnd& end, std::int64_t position) {
     check->unproven_first = tell_violation(
         {chain_of(end), position, name(Violation::checkpoint_mismatch),
          psprintf("this entry, or another beside it in the tree, is not what the checkpoint of "
-                  "%lld entries sealed",
-                  static_cast<long long>(check->tree_size))});
+                  "%s sealed",
+                  count_entries(check->tree_size))});
     MemoryContextSwitchTo(caller);
 }
 
@@ -190,9 +190,9 @@ void check_checkpoint(HeadCheck* check, const TreeHead& head) {
     const char* fault = reach_fault(*check->log, head);
     if (fault == nullptr) {
         fault = head.sound ? note_fault(*check->log, head) : "its root is not that of its subtrees";
-        fault = fault == nullptr ? nullptr
-                                 : psprintf("of the checkpoint of %lld entries, %s",
-                                            static_cast<long long>(head.size), fault);
+        fault = fault == nullptr
+                    ? nullptr
+                    : psprintf("of the checkpoint of %s, %s", count_entries(head.size), fault);
     }
     check->root_is_good = fault == nullptr;
     if (fault != nullptr) {
@@ -215,20 +215,23 @@ char* summary(const HeadCheck& check, bool sealed) {
     const char* unchecked = warn_unchecked(check.receipts);
     if (check.violations > 0) {
         return psprintf(
-            "Chain integrity violated: %lld violation%s at %d chain heads. First: "
+            "Chain integrity violated: %lld violation%s at %d chain head%s. First: "
             "%s%s%s",
             static_cast<long long>(check.violations), check.violations == 1 ? "" : "s", check.heads,
-            check.first, unchecked[0] == '\0' ? "" : ".", unchecked);
+            check.heads == 1 ? "" : "s", check.first, unchecked[0] == '\0' ? "" : ".", unchecked);
     }
-    const char* heads = check.heads == check.chains
-                            ? psprintf("All %d chain heads", check.heads)
-                            : psprintf("%d of %lld chain heads, chosen at random,", check.heads,
-                                       static_cast<long long>(check.chains));
+    const char* heads = "The only chain head";
+    if (check.heads < check.chains) {
+        heads = psprintf("%d of %lld chain heads, chosen at random,", check.heads,
+                         static_cast<long long>(check.chains));
+    } else if (check.heads != 1) {
+        heads = psprintf("All %d chain heads", check.heads);
+    }
     if (!sealed) {
         return psprintf("%s verified. The log is not sealed yet.%s", heads, unchecked);
     }
-    return psprintf("%s verified against the checkpoint of %lld entries.%s", heads,
-                    static_cast<long long>(check.tree_size), unchecked);
+    return psprintf("%s verified against the checkpoint of %s.%s", heads,
+                    count_entries(check.tree_size), unchecked);
 }
 
 Verification verify_heads(const Log& log, MemoryContext caller) {

@@ -153,13 +153,12 @@ void check_chain(void* state, const ChainEnd& end) {
 
 void check_size(SinceCheck* check, const KeptCheckpoint& kept, std::int64_t size) {
     Violation kind = kept.newest_life ? Violation::tail_missing : Violation::incarnation_changed;
-    report(check,
-           {nullptr, 0, name(kind),
-            psprintf(kept.newest_life
-                         ? "the checkpoint is of %lld entries, the log has sealed %lld"
-                         : "the checkpoint is of %lld entries; the log was restored to an earlier "
-                           "state since, and has sealed %lld",
-                     static_cast<long long>(kept.size), static_cast<long long>(size))});
+    report(check, {nullptr, 0, name(kind),
+                   psprintf(kept.newest_life
+                                ? "the checkpoint is of %s, the log has sealed %lld"
+                                : "the checkpoint is of %s; the log was restored to an earlier "
+                                  "state since, and has sealed %lld",
+                            count_entries(kept.size), static_cast<long long>(size))});
 }
 
 // Whether the log's tree still begins with the checkpoint's.
@@ -170,10 +169,9 @@ void check_root(SinceCheck* check, const KeptCheckpoint& kept) {
     bool complete = make_frontier(*check->log, make_link_reader(*check->log), kept.size, &frontier);
     barrier([&] { root = frontier.root(hasher); });
     if (!complete || root != kept.root) {
-        report(check,
-               {nullptr, 0, name(Violation::checkpoint_mismatch),
-                psprintf("the checkpoint of %lld entries is of other entries than the log has",
-                         static_cast<long long>(kept.size))});
+        report(check, {nullptr, 0, name(Violation::checkpoint_mismatch),
+                       psprintf("the checkpoint of %s is of other entries than the log has",
+                                count_entries(kept.size))});
     }
 }
 
@@ -205,8 +203,7 @@ Verification verify_since_checkpoint(const Log& log, const KeptCheckpoint& kept,
     result.chains = check.chains;
     result.checkpoints = 1;
     result.violations = check.violations;
-    const char* since =
-        psprintf("since the checkpoint of %lld entries", static_cast<long long>(kept.size));
+    const char* since = psprintf("since the checkpoint of %s", count_entries(kept.size));
     const char* unchecked = warn_unchecked(check.receipts);
     result.message = MemoryContextStrdup(
         caller,
@@ -231,8 +228,8 @@ KeptCheckpoint find_checkpoint(const Log& log, std::int64_t size) {
         !read_digest(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null),
                      &kept.root)) {
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-                errmsg("log \"%s\" has no checkpoint of %lld entries", get_rel_name(log.relation),
-                       static_cast<long long>(size)),
+                errmsg("log \"%s\" has no checkpoint of %s", get_rel_name(log.relation),
+                       count_entries(size)),
                 errdetail("The sizes of its checkpoints are in the view auditchain.checkpoints."),
                 errhint("Pass the signed note of a checkpoint that was kept elsewhere."));
     }

@@ -194,7 +194,7 @@ append_to_file("$dir/tsa.cnf", "[ strict ]\nserial = $dir/serial\ndefault_policy
 IPC::Run::run([ 'openssl', 'ts', '-reply', '-config', "$dir/tsa.cnf", '-section', 'strict', '-queryfile', file_of($request),
 		'-inkey', "$dir/one.tsa.key", '-signer', "$dir/one.tsa.pem", '-out', "$dir/rejection" ], '>', '/dev/null', '2>', '/dev/null');
 refuses('a rejection', 'the authority did not grant it: its status is rejection', 2, slurp_file("$dir/rejection"));
-like(add(1, $one), qr/ERROR:  log "events" has no checkpoint of 1 entries\nDETAIL:.*\nHINT:/, 'refused: no such checkpoint');
+like(add(1, $one), qr/ERROR:  log "events" has no checkpoint of 1 entry\nDETAIL:.*\nHINT:/, 'refused: no such checkpoint');
 
 # Another checkpoint's, both ways; the same size in another life is told by the imprint.
 $node->safe_psql('postgres', q{INSERT INTO events VALUES (3); CALL auditchain.checkpoint('events')});
