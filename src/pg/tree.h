@@ -74,10 +74,11 @@ SealedRange read_newest_range(const Log& log);
 // The leaf of an entry; -1 where it is not sealed.
 std::int64_t find_leaf(const Log& log, std::int32_t chain_id, std::int64_t position);
 
-// The hashes of subtrees at a stored level; false when one is missing.
-bool read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes);
 // The newest position of a chain that the tree of this size has; 0: none.
 std::int64_t sealed_position(const Log& log, std::int32_t chain_id, std::int64_t tree_size);
+
+// The hashes of subtrees at a stored level; false when one is missing.
+bool read_stored_hashes(const Log& log, const SubtreeRun& run, Digest* hashes);
 
 // The hash of a complete subtree of the sealed tree; false when an entry below it, or a stored
 // hash, is missing.
