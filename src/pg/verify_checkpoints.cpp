@@ -11,9 +11,9 @@
 #include "pg/progress.h"
 #include "pg/tree.h"
 #include "pg/tree_pass.h"
+#include "pg/violation_text.h"
 
 extern "C" {
-#include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <utils/memutils.h>
 }
@@ -50,10 +50,6 @@ struct TreeCheck {
     bool reported;               // there were such
 };
 
-const char* shown(const char* chain) {
-    return pg_any_to_server(chain, static_cast<int>(strlen(chain)), PG_UTF8);
-}
-
 void check_tail(void* state, const ChainEnd& end) {
     auto* check = static_cast<TreeCheck*>(state);
     if (end.newest >= end.sealed) {
@@ -63,7 +59,7 @@ void check_tail(void* state, const ChainEnd& end) {
     auto count = static_cast<long long>(end.sealed - end.newest);
     check->receiver->take(
         check->receiver->state,
-        {shown(chain_name(end.key, end.lane)), end.newest + 1, name(Violation::tail_missing),
+        {shown_chain(end.key, end.lane), end.newest + 1, name(Violation::tail_missing),
          psprintf("%lld sealed entr%s behind position %lld %s missing", count,
                   count == 1 ? "y" : "ies", static_cast<long long>(end.newest),
                   count == 1 ? "is" : "are")});
@@ -235,7 +231,7 @@ void add_mismatch(TreeCheck* check, std::int64_t first_leaf, const char* detail)
     std::span<SealedRange> ranges = read_sealed_ranges(*check->log, first_leaf, first_leaf + 1, 1);
     ChainName chain;
     if (!ranges.empty() && find_log_chain(check->log->id, ranges[0].chain_id, &chain)) {
-        check->mismatch.chain = shown(chain_name(chain.key, chain.lane));
+        check->mismatch.chain = shown_chain(chain.key, chain.lane);
         check->mismatch.position = ranges[0].first_position + first_leaf - ranges[0].first_leaf;
     }
 }

@@ -21,7 +21,6 @@
 
 extern "C" {
 #include <common/pg_prng.h>
-#include <mb/pg_wchar.h>
 #include <utils/guc.h>
 #include <utils/memutils.h>
 #include <utils/snapmgr.h>
@@ -60,11 +59,6 @@ void report(HeadCheck* check, const char* violation) {
     if (check->violations++ == 0) {
         check->first = MemoryContextStrdup(check->context, violation);
     }
-}
-
-const char* chain_of(const ChainEnd& end) {
-    const char* chain = chain_name(end.key, end.lane);
-    return pg_any_to_server(chain, static_cast<int>(strlen(chain)), PG_UTF8);
 }
 
 // Selection sampling: each set of chains is as likely as any other.
@@ -121,7 +115,7 @@ void prove(HeadCheck* check, const ChainEnd& end, std::int64_t position) {
     }
     MemoryContext caller = MemoryContextSwitchTo(check->context);
     check->unproven_first = tell_violation(
-        {chain_of(end), position, name(Violation::checkpoint_mismatch),
+        {shown_chain(end.key, end.lane), position, name(Violation::checkpoint_mismatch),
          psprintf("this entry, or another beside it in the tree, is not what the checkpoint of "
                   "%s sealed",
                   count_entries(check->tree_size))});
@@ -169,7 +163,8 @@ void check_chain(void* state, const ChainEnd& end) {
     if (end.newest < end.sealed) {
         check->heads += chosen;
         check->sealed_fault = true;
-        report(check, tell_violation({chain_of(end), end.newest + 1, name(Violation::tail_missing),
+        report(check, tell_violation({shown_chain(end.key, end.lane), end.newest + 1,
+                                      name(Violation::tail_missing),
                                       psprintf("sealed entries behind position %lld are missing",
                                                static_cast<long long>(end.newest))}));
     } else if (chosen && end.newest > 0) {

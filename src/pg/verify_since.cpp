@@ -140,9 +140,10 @@ void check_chain(void* state, const ChainEnd& end) {
     std::int64_t sealed = sealed_position(*check->log, end.chain_id, check->tree_size);
     if (end.newest < sealed) {
         check->tail_missing = true;
-        report(check, {chain_name(end.key, end.lane), end.newest + 1, name(Violation::tail_missing),
-                       psprintf("sealed entries behind position %lld are missing",
-                                static_cast<long long>(end.newest))});
+        report(check,
+               {shown_chain(end.key, end.lane), end.newest + 1, name(Violation::tail_missing),
+                psprintf("sealed entries behind position %lld are missing",
+                         static_cast<long long>(end.newest))});
     } else if (end.newest > sealed) {
         check->chains++;
         walk_new_entries(check, end, sealed);

@@ -1,6 +1,7 @@
 #include "pg/violation_text.h"
 
 #include "pg/catalog.h"
+#include "pg/tree.h"
 
 extern "C" {
 #include <mb/pg_wchar.h>
@@ -9,15 +10,6 @@ extern "C" {
 
 namespace auditchain::pg {
 namespace {
-
-// The name of a chain of this log; nullptr where there is none, as for a row in no chain.
-const char* chain_name(const Log& log, std::int32_t chain_id) {
-    ChainName name;
-    if (chain_id == 0 || !find_log_chain(log.id, chain_id, &name)) {
-        return nullptr;
-    }
-    return psprintf("%s/%d", pg_any_to_server(name.key, strlen(name.key), PG_UTF8), name.lane);
-}
 
 const char* gap_detail(const EntryScan& scan, const Finding& gap) {
     auto count = static_cast<long long>(gap.last - gap.first + 1);
@@ -94,12 +86,21 @@ const char* entry_detail(const EntryScan& scan, const Finding& finding) {
 }  // namespace
 
 ReportedViolation describe_finding(const EntryScan& scan, const Finding& finding) {
-    const char* chain = chain_name(*scan.log, static_cast<std::int32_t>(finding.chain));
+    // A row may have no chain number, or that of no chain of this log.
+    auto chain_id = static_cast<std::int32_t>(finding.chain);
+    ChainName found;
+    bool known = chain_id != 0 && find_log_chain(scan.log->id, chain_id, &found);
+    const char* chain = known ? shown_chain(found.key, found.lane) : nullptr;
     const char* detail = chain == nullptr                         ? stray_detail(scan, finding)
                          : finding.has_row                        ? entry_detail(scan, finding)
                          : finding.kind == Violation::link_broken ? archived_detail(finding)
                                                                   : gap_detail(scan, finding);
     return {chain, finding.first, name(finding.kind), detail};
+}
+
+const char* shown_chain(std::string_view key, int lane) {
+    const char* chain = chain_name(key, lane);
+    return pg_any_to_server(chain, static_cast<int>(strlen(chain)), PG_UTF8);
 }
 
 char* tell_violation(const ReportedViolation& violation) {

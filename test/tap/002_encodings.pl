@@ -57,6 +57,24 @@ for my $encoding ('UTF8', 'LATIN1', 'EUC_JP', 'SQL_ASCII')
 			SELECT auditchain.payload(e) FROM events e WHERE id > 2 ORDER BY id}),
 		qq({"id":3,"§":"§"}\n{"id":4,"sign":"x","§":"§"}\n{"id":5,"sign":null,"§":"§"}),
 		"$encoding: payloads with an added column");
+
+	# Chains are named in the encoding of the database
+	$node->safe_psql(
+		$database, q{
+		SET client_encoding = 'UTF8';
+		CREATE TABLE cut ("§" text);
+		SELECT auditchain.protect('cut', chain_by => ARRAY['§']::name[]);
+		INSERT INTO cut VALUES ('§'), ('§');
+		CALL auditchain.checkpoint('cut');
+		ALTER TABLE cut DISABLE TRIGGER ALL;
+		DELETE FROM cut WHERE chain_position = 2;
+	});
+	like(
+		$node->safe_psql(
+			$database, qq{SET client_encoding = 'UTF8'; SELECT message FROM auditchain.$_}),
+		qr{tail_missing at position 2 of chain \["§"\]/0: },
+		"$encoding: $_ names the chain")
+	  for "verify('cut')", "verify_head('cut')", "verify_since('cut', 2)";
 }
 
 # Bytes that are no UTF-8 have no payload
