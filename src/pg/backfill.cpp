@@ -9,7 +9,6 @@ extern "C" {
 #include <executor/executor.h>
 #include <executor/spi.h>
 #include <miscadmin.h>
-#include <utils/lsyscache.h>
 #include <utils/memutils.h>
 #include <utils/snapmgr.h>
 }
@@ -98,9 +97,8 @@ Target* find_target(Target** targets, const Log& log, Oid leaf) {
 }
 
 Portal open_rows(const Log& log, const char* order_by) {
-    const char* only = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE ? "" : "ONLY ";
-    const char* query = psprintf("SELECT tableoid, ctid FROM %s%s ORDER BY %s", only,
-                                 qualified_name(log.relation), order_by);
+    const char* query =
+        psprintf("SELECT tableoid, ctid FROM %s ORDER BY %s", from_item(log.relation), order_by);
     SPIPlanPtr plan = SPI_prepare(query, 0, nullptr);
     // Read-only, so that it takes the active snapshot.
     return SPI_cursor_open(nullptr, plan, nullptr, nullptr, true);

@@ -7,7 +7,6 @@ extern "C" {
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <utils/array.h>
-#include <utils/lsyscache.h>
 #include <utils/memutils.h>
 }
 
@@ -62,14 +61,13 @@ void read_chains(const Log& log, std::int32_t after, Batch* batch) {
 
 // A query for the newest entries of the chains $1, with the caller's rights.
 SPIPlanPtr prepare_newest(const Log& log) {
-    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     const char* query = psprintf(
         "SELECT c.place, e.chain_position, e.checksum "
         "FROM pg_catalog.unnest($1) WITH ORDINALITY AS c (id, place) CROSS JOIN LATERAL ("
-        "SELECT chain_position, checksum FROM %s%s "
+        "SELECT chain_position, checksum FROM %s "
         "WHERE chain_id OPERATOR(pg_catalog.=) c.id AND chain_position IS NOT NULL "
         "ORDER BY chain_position DESC LIMIT 1) AS e",
-        partitioned ? "" : "ONLY ", qualified_name(log.relation));
+        from_item(log.relation));
     Oid types[] = {INT4ARRAYOID};
     return SPI_prepare(query, lengthof(types), types);
 }

@@ -4,7 +4,6 @@
 
 extern "C" {
 #include <miscadmin.h>
-#include <utils/lsyscache.h>
 }
 
 namespace auditchain::pg {
@@ -25,12 +24,11 @@ Digest read_column(HeapTuple row, TupleDesc descriptor, int column) {
 }  // namespace
 
 LinkReader* make_link_reader(const Log& log) {
-    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     const char* query = psprintf(
-        "SELECT chain_position, previous_checksum, checksum FROM %s%s "
+        "SELECT chain_position, previous_checksum, checksum FROM %s "
         "WHERE chain_id OPERATOR(pg_catalog.=) $1 AND chain_position OPERATOR(pg_catalog.>=) $2 "
         "AND chain_position OPERATOR(pg_catalog.<=) $3 ORDER BY chain_position",
-        partitioned ? "" : "ONLY ", qualified_name(log.relation));
+        from_item(log.relation));
     Oid types[] = {INT4OID, INT8OID, INT8OID};
     auto* reader = static_cast<LinkReader*>(palloc0(sizeof(LinkReader)));
     reader->plan = SPI_prepare(query, lengthof(types), types);

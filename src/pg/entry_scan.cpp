@@ -133,12 +133,10 @@ void require_readable(const Log& log) {
 EntryScan* open_entries(const Log& log, const char* condition) {
     require_readable(log);
     auto* scan = static_cast<EntryScan*>(palloc0(sizeof(EntryScan)));
-    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     const char* query = psprintf(
-        "SELECT e.tableoid, e.ctid, e.* FROM %s%s e%s%s "
+        "SELECT e.tableoid, e.ctid, e.* FROM %s e%s%s "
         "ORDER BY e.chain_id, e.chain_position",
-        partitioned ? "" : "ONLY ", qualified_name(log.relation), condition ? " WHERE " : "",
-        condition ? condition : "");
+        from_item(log.relation), condition ? " WHERE " : "", condition ? condition : "");
     SPIPlanPtr plan = SPI_prepare(query, 0, nullptr);
     // Read-only, so that it takes the active snapshot.
     scan->portal = SPI_cursor_open(nullptr, plan, nullptr, nullptr, true);

@@ -73,10 +73,8 @@ const char* entry_query(const Log& log, const Mapping& mapping, const Selection&
     for (const LogColumn& column : log.columns) {
         appendStringInfo(&sql, ", e.%s", quote_identifier(NameStr(column.name)));
     }
-    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     // Rows that came after a release are no entries; under protection such a row is shown.
-    appendStringInfo(&sql, " FROM %s%s e WHERE %s", partitioned ? "" : "ONLY ",
-                     qualified_name(log.relation),
+    appendStringInfo(&sql, " FROM %s e WHERE %s", from_item(log.relation),
                      log.released ? "e.chain_id IS NOT NULL" : "true");
     append_time_range(&sql, log, mapping, selection);
     if (selection.filter != nullptr) {

@@ -219,6 +219,11 @@ char* qualified_name(Oid relation) {
                                       get_rel_name(relation));
 }
 
+char* from_item(Oid table) {
+    bool partitioned = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
+    return psprintf("%s%s", partitioned ? "" : "ONLY ", qualified_name(table));
+}
+
 const LogColumn* find_column(const Log& log, const char* name) {
     for (const LogColumn& column : log.columns) {
         if (strcmp(NameStr(column.name), name) == 0) {

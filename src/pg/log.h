@@ -49,6 +49,10 @@ List* log_leaves(Oid relation);
 // "schema.table", quoted where necessary; palloc'd.
 char* qualified_name(Oid relation);
 
+// What FROM has to name to read a table and its partitions, and none that inherits from it; quoted,
+// palloc'd.
+char* from_item(Oid table);
+
 // The column among `columns` with this current name, or nullptr.
 const LogColumn* find_column(const Log& log, const char* name);
 
