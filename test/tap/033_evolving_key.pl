@@ -234,7 +234,7 @@ is($held, 0, 'the file has none of an earlier epoch');
 # The secrets, as bytes, that stand in the writable memory of a process; undef where it cannot be read.
 sub secrets_in_memory
 {
-	my ($pid, $newest) = @_;
+	my ($pid) = @_;
 	open my $maps, '<', "/proc/$pid/maps" or return;
 	open my $memory, '<:raw', "/proc/$pid/mem" or return;
 	my %found;
@@ -247,7 +247,7 @@ sub secrets_in_memory
 			my $size = $to - $at < (1 << 24) + 64 ? $to - $at : (1 << 24) + 64;
 			sysseek $memory, $at, 0;
 			sysread $memory, my $bytes, $size or next;
-			$found{$_} = 1 for grep { index($bytes, secret_of($_)) >= 0 } 0 .. $newest;
+			$found{$_} = 1 for grep { index($bytes, secret_of($_)) >= 0 } 0 .. epoch_now() + 1;
 		}
 	}
 	return \%found;
@@ -260,8 +260,7 @@ pass_epochs(1);
 my @processes = map { [ split /\|/ ] } split /\n/, $psql->(q{
 	SELECT pid, backend_type FROM pg_stat_activity WHERE backend_type LIKE 'auditchain %' OR state = 'idle'});
 push @processes, [ slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/, 'postmaster' ];
-my $newest = epoch_now() + 1;
-my %in_memory = map { $_->[1] => secrets_in_memory($_->[0], $newest) } @processes;
+my %in_memory = map { $_->[1] => secrets_in_memory($_->[0]) } @processes;
 SKIP:
 {
 	skip 'the memory of the server cannot be read here', 2 unless $in_memory{postmaster};
