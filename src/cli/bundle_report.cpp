@@ -7,29 +7,23 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "printable.h"
+#include "violations.h"
+
 namespace auditchain::cli {
 namespace {
 
-nlohmann::json text_or_null(const std::string& text) {
-    return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
-}
-
-/// On one line, whatever bytes are in it: who made the bundle may not be a friend.
-std::string one_line(const nlohmann::json& value) {
-    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-nlohmann::json as_json(const std::string& bundle, const BundleVerdict& verdict) {
-    const BundleHead& head = verdict.head;
-    nlohmann::json violations = nlohmann::json::array();
+std::vector<ReportedViolation> violations_of(const BundleVerdict& verdict) {
+    std::vector<ReportedViolation> violations;
     for (const BundleFinding& finding : verdict.findings) {
-        violations.push_back(
-            {{"chain", text_or_null(finding.chain)},
-             {"position",
-              finding.position == 0 ? nlohmann::json(nullptr) : nlohmann::json(finding.position)},
-             {"kind", name(finding.kind)},
-             {"detail", finding.detail}});
+        violations.push_back({finding.chain, static_cast<std::uint64_t>(finding.position),
+                              name(finding.kind), finding.detail});
     }
+    return violations;
+}
+
+nlohmann::json verdict_json(const std::string& bundle, const BundleVerdict& verdict) {
+    const BundleHead& head = verdict.head;
     return {
         {"bundle", bundle},
         {"intact", verdict.findings.empty()},
@@ -47,15 +41,7 @@ nlohmann::json as_json(const std::string& bundle, const BundleVerdict& verdict) 
         {"sealed_at", text_or_null(verdict.sealed_at == 0 ? "" : format_utc(verdict.sealed_at))},
         {"signer", text_or_null(verdict.signer)},
         {"signer_trusted", verdict.signer_trusted},
-        {"violations", violations}};
-}
-
-/// Text of somebody else for a terminal, which control characters could make show other things.
-std::string plain(std::string text) {
-    std::replace_if(
-        text.begin(), text.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
-    return text;
+        {"violations", violations_json(violations_of(verdict))}};
 }
 
 void print_seal(const BundleVerdict& verdict) {
@@ -65,7 +51,7 @@ void print_seal(const BundleVerdict& verdict) {
     }
     std::cout
         << "  sealed " << (verdict.sealed_at == 0 ? "" : "at " + format_utc(verdict.sealed_at))
-        << " by " << plain(verdict.signer) << '\n'
+        << " by " << printable(verdict.signer) << '\n'
         << (verdict.signer_trusted
                 ? "  which is a key that you trust\n"
                 : "  compare this key with the one that you trust, or give that with --key\n");
@@ -75,18 +61,11 @@ void print_seal(const BundleVerdict& verdict) {
 
 void print_verdict(const std::string& bundle, const BundleVerdict& verdict, bool json) {
     if (json) {
-        std::cout << one_line(as_json(bundle, verdict)) << std::endl;
+        std::cout << json_line(verdict_json(bundle, verdict)) << std::endl;
         return;
     }
     const BundleHead& head = verdict.head;
-    for (const BundleFinding& finding : verdict.findings) {
-        std::cerr << bundle << ": VIOLATION " << name(finding.kind);
-        if (!finding.chain.empty()) {
-            std::cerr << " in chain " << plain(finding.chain) << " at position "
-                      << finding.position;
-        }
-        std::cerr << ": " << finding.detail << '\n';
-    }
+    print_violations(bundle, violations_of(verdict));
     std::cout << bundle << ": ";
     if (verdict.findings.empty()) {
         std::cout << "All " << verdict.entries << " audit events verified. Bundle intact.\n";
@@ -95,20 +74,11 @@ void print_verdict(const std::string& bundle, const BundleVerdict& verdict, bool
                   << (verdict.findings.size() == 1 ? "" : "s") << " in " << verdict.entries
                   << " audit events.\n";
     }
-    std::cout << "  of log " << plain(head.log_name) << " (" << plain(head.log_id) << "), "
+    std::cout << "  of log " << printable(head.log_name) << " (" << printable(head.log_id) << "), "
               << verdict.chains.size() << " chain" << (verdict.chains.size() == 1 ? "" : "s")
               << ", which had " << head.tree_size << " entries sealed\n";
     print_seal(verdict);
     std::cout << std::flush;
-}
-
-void print_unusable(const std::string& bundle, const std::string& reason, bool json) {
-    if (json) {
-        std::cout << one_line({{"bundle", bundle}, {"intact", nullptr}, {"error", reason}})
-                  << std::endl;
-    } else {
-        std::cerr << bundle << ": cannot be verified: " << plain(reason) << std::endl;
-    }
 }
 
 ProgressLine::ProgressLine(std::string what, std::uint64_t total)

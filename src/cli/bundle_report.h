@@ -10,9 +10,6 @@ namespace auditchain::cli {
 /// Write what a verification says to standard output, violations to standard error.
 void print_verdict(const std::string& bundle, const BundleVerdict& verdict, bool json);
 
-/// Write that a bundle cannot be verified, and why.
-void print_unusable(const std::string& bundle, const std::string& reason, bool json);
-
 /// A line on a terminal that tells how far something is; silent where standard error is none.
 class ProgressLine {
   public:

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "commands.h"
+#include "printable.h"
 
 int main(int argc, char** argv) {
     using namespace auditchain::cli;
@@ -33,7 +34,7 @@ int main(int argc, char** argv) {
     try {
         return chosen();
     } catch (const std::exception& e) {
-        std::cerr << "auditchain: " << e.what() << '\n';
+        std::cerr << "auditchain: " << printable_lines(e.what()) << '\n';
         return kUnusable;
     }
 }

@@ -13,6 +13,7 @@
 #include "lines.h"
 #include "malformed.h"
 #include "pqxx_compat.h"
+#include "printable.h"
 #include "receipt_audit.h"
 
 namespace auditchain::cli {
@@ -158,9 +159,10 @@ class Audit {
         ++violations_;
         std::cerr << "ALARM " << finding.kind << ": " << name_ << ": ";
         if (!finding.chain.empty()) {
-            std::cerr << "position " << finding.position << " of chain " << finding.chain << ": ";
+            std::cerr << "position " << finding.position << " of chain " << printable(finding.chain)
+                      << ": ";
         }
-        std::cerr << finding.detail << std::endl;
+        std::cerr << printable(finding.detail) << std::endl;
     }
 
     void report(ReceiptAudit& audit) {

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "files.h"
 #include "malformed.h"
+#include "violations.h"
 
 namespace auditchain::cli {
 namespace {
@@ -43,9 +44,9 @@ int verify_one(const std::string& path, const BundleTrust& trust) {
         print_verdict(path, verdict, options.json);
         return verdict.findings.empty() ? kFine : kAlarm;
     } catch (const Malformed& e) {
-        print_unusable(path, e.what(), options.json);
+        print_unusable("bundle", path, e.what(), options.json);
     } catch (const Unusable& e) {
-        print_unusable(path, e.what(), options.json);
+        print_unusable("bundle", path, e.what(), options.json);
     }
     return kUnusable;
 }

@@ -19,6 +19,7 @@
 #include "files.h"
 #include "malformed.h"
 #include "pqxx_compat.h"
+#include "printable.h"
 #include "witness_state.h"
 
 namespace auditchain::cli {
@@ -61,8 +62,8 @@ void report(bool alarm, const std::string& kind, const std::string& database,
                               {"log", log},    {"database", database}, {"detail", detail}}
             << std::endl;
     } else {
-        out << (alarm ? "ALARM " : "") << kind << ": " << (log.empty() ? database : log) << ": "
-            << detail << std::endl;
+        out << (alarm ? "ALARM " : "") << kind << ": " << printable(log.empty() ? database : log)
+            << ": " << printable_lines(detail) << std::endl;
     }
 }
 

@@ -215,6 +215,11 @@ is($status, 2, 'a log that is none');
 like($stderr, qr/"public\.nothing" does not exist/, 'says so');
 ok(!-e "$dir/nothing.tar" && !-e "$dir/nothing.tar.partial", 'and leaves nothing');
 
+($status, $stdout, $stderr) = outcome_of($program, 'bundle', '--dsn', $dsn, '--log', "\e]0;title\a",
+	'--output', "$dir/nothing.tar");
+like($stderr, qr/relation "\\u001b\]0;title\\u0007" does not exist/, 'control characters are not written as they are');
+unlike($stderr, qr/[\e\a]/, 'none of them');
+
 # Encrypted.
 ($status, $stdout, $stderr) = outcome_of($program, 'bundle', '--dsn', $dsn, '--log', 'events',
 	'--output', "$dir/secret.tar", '--key-file', "$dir/archive.key");
