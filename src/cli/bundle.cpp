@@ -9,8 +9,8 @@
 #include "bundle_report.h"
 #include "commands.h"
 #include "files.h"
+#include "log_access.h"
 #include "malformed.h"
-#include "pqxx_compat.h"
 
 namespace auditchain::cli {
 namespace {
@@ -47,7 +47,7 @@ void fetch(NewFile& file) {
     pqxx::connection connection(options.database);
     connection.set_client_encoding("UTF8");  // of the name, whatever the database has
     pqxx::work transaction(connection, "auditchain bundle");
-    run(transaction, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+    begin_access(transaction, Access::reads);
     run(transaction, "SET LOCAL bytea_output = 'hex'");
     const std::string call = "DECLARE pieces NO SCROLL CURSOR FOR SELECT auditchain.bundle(" +
                              transaction.quote(options.log) + "::regclass, nullif(" +

@@ -11,9 +11,9 @@
 int main(int argc, char** argv) {
     using namespace auditchain::cli;
     CLI::App app(
-        "auditchain, the companion program of the PostgreSQL extension: keys, bundles that prove "
-        "entries without the database, an audit of receipts, and a witness that watches "
-        "checkpoints from outside.",
+        "auditchain, the companion program of the PostgreSQL extension: verifies logs; "
+        "keys, bundles that prove entries without the database, an audit of "
+        "receipts, and a witness that watches checkpoints from outside.",
         "auditchain");
     app.set_version_flag("--version", AUDITCHAIN_VERSION);
     app.require_subcommand(1);

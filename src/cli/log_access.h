@@ -1,0 +1,31 @@
+// What the commands that look at the logs of a database share.
+#pragma once
+
+#include <string>
+
+#include "pqxx_compat.h"
+
+namespace auditchain::cli {
+
+enum class Access { reads, records };
+
+/// Begin a transaction that sees one state of the logs. Access::records lets verifications be
+/// recorded where the server takes writes. A policy that would hide rows is an error, and the
+/// server gives up a statement when this program is gone. Throws Unusable if the database has not
+/// got the extension.
+void begin_access(pqxx::transaction_base& transaction, Access access);
+
+/// From here on no name without a schema is found in the transaction but those of PostgreSQL.
+void close_search_path(pqxx::transaction_base& transaction);
+
+/// A log that was named on the command line.
+struct NamedLog {
+    std::string oid;   ///< of its table; as an argument of type regclass it is the table
+    std::string name;  ///< with its schema, as SQL takes it
+};
+
+/// Find a log by its name, as psql would with the user's search_path, which is closed then.
+/// Throws pqxx::sql_error if there is no such table.
+NamedLog find_log(pqxx::transaction_base& transaction, const std::string& name);
+
+}  // namespace auditchain::cli
