@@ -21,7 +21,9 @@ enum ExitCode : int {
 using Command = std::function<int()>;
 
 void add_bundle(CLI::App& app, Command& chosen);
+void add_export(CLI::App& app, Command& chosen);
 void add_keygen(CLI::App& app, Command& chosen);
+void add_log(CLI::App& app, Command& chosen);
 void add_receipts(CLI::App& app, Command& chosen);
 void add_verify(CLI::App& app, Command& chosen);
 void add_witness(CLI::App& app, Command& chosen);

@@ -1,6 +1,9 @@
 #include "log_access.h"
 
+#include <nlohmann/json.hpp>
+
 #include "files.h"
+#include "printable.h"
 
 namespace auditchain::cli {
 
@@ -30,6 +33,24 @@ NamedLog find_log(pqxx::transaction_base& transaction, const std::string& name) 
     close_search_path(transaction);
     log.name = run(transaction, "SELECT $1::regclass::text", log.oid)[0][0].as<std::string>();
     return log;
+}
+
+Filters parse_filters(const std::vector<std::string>& arguments) {
+    Filters filters;
+    for (const std::string& argument : arguments) {
+        const std::size_t equals = argument.find('=');
+        if (equals == 0 || equals == argument.npos) {
+            throw Unusable("--filter takes column=value, and not " + argument);
+        }
+        if (!filters.emplace(argument.substr(0, equals), argument.substr(equals + 1)).second) {
+            throw Unusable("--filter names the column " + argument.substr(0, equals) + " twice");
+        }
+    }
+    return filters;
+}
+
+std::string filter_json(const Filters& filters) {
+    return json_line(filters);
 }
 
 }  // namespace auditchain::cli

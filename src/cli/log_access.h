@@ -1,7 +1,9 @@
 // What the commands that look at the logs of a database share.
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "pqxx_compat.h"
 
@@ -27,5 +29,14 @@ struct NamedLog {
 /// Find a log by its name, as psql would with the user's search_path, which is closed then.
 /// Throws pqxx::sql_error if there is no such table.
 NamedLog find_log(pqxx::transaction_base& transaction, const std::string& name);
+
+/// Values that columns must have, by column.
+using Filters = std::map<std::string, std::string>;
+
+/// Read the arguments of --filter. Throws Unusable unless each is column=value.
+Filters parse_filters(const std::vector<std::string>& arguments);
+
+/// The filter of auditchain.export(): a JSON object.
+std::string filter_json(const Filters& filters);
 
 }  // namespace auditchain::cli

@@ -11,8 +11,8 @@
 int main(int argc, char** argv) {
     using namespace auditchain::cli;
     CLI::App app(
-        "auditchain, the companion program of the PostgreSQL extension: verifies logs; "
-        "keys, bundles that prove entries without the database, an audit of "
+        "auditchain, the companion program of the PostgreSQL extension: shows, verifies "
+        "and exports logs; keys, bundles that prove entries without the database, an audit of "
         "receipts, and a witness that watches checkpoints from outside.",
         "auditchain");
     app.set_version_flag("--version", AUDITCHAIN_VERSION);
@@ -22,7 +22,9 @@ int main(int argc, char** argv) {
         "at.");
     Command chosen;
     add_bundle(app, chosen);
+    add_export(app, chosen);
     add_keygen(app, chosen);
+    add_log(app, chosen);
     add_receipts(app, chosen);
     add_verify(app, chosen);
     add_witness(app, chosen);

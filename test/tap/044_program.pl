@@ -1,5 +1,5 @@
-# The companion program with a database: `verify --dsn`, of logs that are intact, tampered with, archived,
-# hostile to terminals, or not to be had; on a standby as well.
+# The companion program with a database: `verify --dsn`, `export` and `log`, of logs that are intact,
+# tampered with, partitioned, archived, hostile to terminals, or not to be had; on a standby as well.
 
 use strict;
 use warnings;
@@ -144,23 +144,187 @@ sql(
 	ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
 	CREATE POLICY one ON hidden USING (id = 1);
 	GRANT SELECT ON hidden TO auditor});
-for my $command ('verify')
+for my $command ('verify', 'export', 'log')
 {
 	like(program($command, @auditor, '--log', 'hidden'), qr/^2\|\|.*row-level security/, "$command: rows are hidden");
 }
 sql(q{REVOKE SELECT ON hidden FROM auditor});
 
-# An entry that is hostile to terminals.
+# export: what the function returns, in every format.
+for my $arguments (
+	[], [ since => '2026-05-02' ],
+	[ since => '2026-05-01 12:00+02', until => '2026-05-02' ],
+	[ filter => 'actor=user3', filter => 'action=act1' ])
+{
+	my %given = (since => '', until => '', filter => '{}');
+	my @options;
+	for (my $i = 0; $i < @$arguments; $i += 2)
+	{
+		my ($name, $value) = @$arguments[ $i, $i + 1 ];
+		$given{$name} = $name eq 'filter' ? '{"actor": "user3", "action": "act1"}' : $value;
+		push @options, "--$name", $value;
+	}
+	for my $format ('jsonl', 'json', 'csv', 'soc2')
+	{
+		my $expected = sql(qq{SELECT auditchain.export('events', '$format', nullif('$given{since}', '')::timestamptz,
+			nullif('$given{until}', '')::timestamptz, '$given{filter}')});
+		program('export', @auditor, '--log', 'events', '--format', $format, @options);
+		my $changing = qr/"(?:exportedAt|date|verifiedAt)":\s*"[^"]*"/;
+		is($stdout =~ s/$changing//gr, "$expected\n" =~ s/$changing//gr, "export: $format @options");
+		is("$status$stderr", '0', 'quietly');
+	}
+}
+program('export', @auditor, '--log', 'events');
+is(scalar(() = $stdout =~ /^\{.*\}$/mg), 3000, 'an event a line by default');
+is(program('export', @auditor, '--log', 'events', '--format', 'csv', '--output', "$dir/events.csv"), '0||', 'to a file');
+is(slurp_file("$dir/events.csv"), sql(q{SELECT auditchain.export('events', 'csv')}) . "\n", 'which has all of it');
+is((stat "$dir/events.csv")[2] & 0777, 0600, 'for its owner only');
+my $before = slurp_file("$dir/events.csv");
+for my $case (
+	[ [ @auditor, '--log', 'events', '--format', 'xls' ], qr/"xls" is no format/ ],
+	[ [ @auditor, '--log', 'events', '--since', 'some day' ], qr/invalid input syntax for type timestamp/ ],
+	[ [ @auditor, '--log', 'events', '--filter', 'nothing=1' ], qr/has no column "nothing"/ ],
+	[ [ @auditor, '--log', 'events', '--filter', 'actor' ], qr/--filter takes column=value, and not actor/ ],
+	[ [ @auditor, '--log', 'events', '--filter', 'id=1', '--filter', 'id=2' ], qr/names the column id twice/ ],
+	[ [ @auditor, '--log', 'secret' ], qr/permission denied/ ],
+	[ [ '--dsn', "$dsn dbname=template1", '--log', 'x' ], qr/no extension auditchain/ ],
+	[ [ @auditor ], qr/--log is required/ ])
+{
+	my ($arguments, $message) = @$case;
+	program('export', @$arguments, '--output', "$dir/events.csv");
+	is("$status$stdout", '2', "export @$arguments: unusable");
+	like($stderr, $message, 'and why');
+}
+is(slurp_file("$dir/events.csv"), $before, 'the file is as it was');
+ok(!-e "$dir/events.csv.partial", 'and nothing is left behind');
+like((program('export', @auditor, '--log', 'events', '--output', '/nowhere/x'), $stderr)[1],
+	qr/cannot create/, 'no such directory');
+IPC::Run::run([ $program, 'export', @auditor, '--log', 'events' ], '<', '/dev/null', '>', '/dev/full', '2>', \$stderr);
+is(($? >> 8) . $stderr, "2auditchain: cannot write standard output\n", 'a full disk is told');
+
+# log: newest first.
+is(program('log', @auditor, '--log', 'events', '--limit', 2), join("\n",
+	'0|2026-05-03T02:00:00.000000Z  user4  act0  ["té\"nant 0"]/0 200  '
+	. sql(q{SELECT left(encode(checksum, 'hex'), 12) FROM events WHERE id = 3000}),
+	'    id=3000 teamId="té\"nant 0" note="line\n3000" amount=3000.10',
+	'2026-05-03T01:59:00.000000Z  user3  act1  ["té\"nant 2"]/0 1000  '
+	. sql(q{SELECT left(encode(checksum, 'hex'), 12) FROM events WHERE id = 2999}),
+	'    id=2999 teamId="té\"nant 2" note="line\n2999" amount=2999.10', '|'), 'log: for people');
+
+# The ids in the order that they are shown in.
+sub ids
+{
+	my (@arguments) = @_;
+	program('log', '--json', @auditor, '--log', 'events', @arguments);
+	is($stderr, '', "log @arguments");
+	return join ' ', map { decode_json($_)->{id} } split /\n/, $stdout;
+}
+is(ids(), join(' ', reverse 2981 .. 3000), 'twenty by default');
+is(ids('--limit', 5000), join(' ', reverse 1 .. 3000), 'all, in several pieces');
+is(ids('--limit', 1) . $stdout, '3000'
+	. sql(q{SELECT auditchain.export('events', 'jsonl', filter => '{"id": 3000}')}) . "\n", 'the event as exported');
+is(ids('--since', '2026-05-03 01:59Z'), '3000 2999', 'since');
+is(ids('--until', '2026-05-01 02:03+02'), '2 1', 'until, in a time zone');
+{
+	local $ENV{PGTZ} = 'Europe/Berlin';
+	is(ids('--until', '2026-05-01 02:03'), '2 1', 'or in that of the user');
+	local $ENV{PGDATESTYLE} = 'SQL, DMY';
+	is(ids('--until', '01/05/2026 02:03'), '2 1', 'and the form of dates');
+}
+is(ids('--filter', 'actor=user3', '--filter', 'action=act1', '--limit', 2), '2999 2985', 'filters');
+is(ids('--filter', 'amount=7.1'), '7', 'equality is that of the type');
+is(ids('--filter', 'actor=nobody'), '', 'none');
+is(ids('--chain', '["té\"nant 1"]/0', '--limit', 2), '2998 2995', 'a chain');
+is(ids('--filter', 'chain_id=1', '--filter', 'chain_position=1'),
+	sql('SELECT id FROM events WHERE chain_id = 1 AND chain_position = 1'), 'a place');
+is(ids('--filter', q{actor=x' OR true --}), '', 'a value is a value');
+for my $case (
+	[ [ 'events', '--chain', '["té"]/0' ], qr/public\.events has no entry in a chain \["té"\]\/0/ ],
+	[ [ 'events', '--filter', 'nothing=1' ], qr/public\.events has no column nothing/ ],
+	[ [ 'events', '--filter', 'xmin=1' ], qr/public\.events has no column xmin/ ],
+	[ [ 'events', '--filter', 'id=one' ], qr/invalid input syntax for type integer: "one"/ ],
+	[ [ 'events', '--limit', '0' ], qr/--limit/ ],
+	[ [ 'events', '--since', 'some day' ], qr/invalid input syntax/ ],
+	[ ['plain'], qr/public\.plain is no log, or may not be read/ ],
+	[ ['secret'], qr/public\.secret is no log, or may not be read/ ],
+	[ ['nothing'], qr/does not exist/ ])
+{
+	my ($arguments, $message) = @$case;
+	program('log', @auditor, '--log', @$arguments);
+	is("$status$stdout", '2', "log @$arguments: unusable");
+	like($stderr, $message, 'and why');
+}
+
+# An index on the time column is all that is read of a log.
+my $reads = q{
+	SELECT idx_tup_read, seq_tup_read FROM pg_stat_user_indexes JOIN pg_stat_user_tables USING (relid)
+	WHERE indexrelname = 'events_occurred_at_idx'};
+sql('ANALYZE events');
+my ($by_index, $in_order) = split /\|/, sql("SELECT pg_stat_force_next_flush(); $reads") =~ s/^\s+//r;
+ids('--limit', 3);
+ok($node->poll_query_until('postgres', "SELECT idx_tup_read > $by_index FROM ($reads) AS r"), 'the index is used');
+my ($by_index_now, $in_order_now) = split /\|/, sql($reads);
+cmp_ok($by_index_now - $by_index, '<', 20, 'for what is shown');
+is($in_order_now, $in_order, 'and no more is read');
+
+# Partitions, a date as the time, and an entry without one, which comes last.
+sub paths
+{
+	my (@arguments) = @_;
+	program('log', @auditor, '--log', 'requests', @arguments);
+	return join ' ', $status, $stdout =~ /path=(\S+)/g, $stderr;
+}
+is(paths(), '0 /new /old /none ', 'partitions');
+is(paths('--until', '2026-01-01Z'), '0 /old ', 'a date is UTC');
+is(paths('--filter', 'at=2026-01-01'), '0 /new ', 'by date');
+is(paths('--limit', 2), '0 /new /old ', 'limit');
+like($stdout, qr/^2026-01-01  -  -  \[\]\/0 1  [0-9a-f]{12}\n    code=200 path=\/new\n/, 'nobody did nothing');
+
+# No time column: chain by chain. Types whose equality is not PostgreSQL's own, domains.
+sql(
+	q{
+	CREATE DOMAIN code AS int;
+	CREATE DOMAIN small_code AS code;
+	CREATE TABLE steps (step small_code, "the ""name""" text, flag boolean);
+	SELECT auditchain.protect('steps', lanes => 1);
+	INSERT INTO steps VALUES (1, 'a', true), (2, 'b', false), (3, 'c', true);
+	GRANT SELECT ON steps TO auditor});
+program('log', @auditor, '--log', 'steps');
+is(join(' ', $stdout =~ /step=(\d)/g), '3 2 1', 'without a time column');
+program('log', @auditor, '--log', 'steps', '--filter', 'the "name"=b');
+like($stdout, qr/^-  -  -  \[\]\/0 2  \w+\n    flag=false step=2 "the \\"name\\""=b\n\z/, 'a column of any name');
+program('log', @auditor, '--log', 'steps', '--filter', 'step=3', '--filter', 'flag=yes');
+like($stdout, qr/step=3/, 'domains');
+like(program('log', @auditor, '--log', 'steps', '--since', '2026-01-01'),
+	qr/^2\|\|.*no time column that --since and --until could refer to/, 'no period without a time column');
+
+# What an entry has does not reach a terminal as it is: escape sequences, line breaks, directions.
 sql(
 	q{
 	CREATE TABLE hostile (id text PRIMARY KEY, at timestamptz, actor text, "x
 y" text, doc json);
 	SELECT auditchain.protect('hostile', lanes => 1);
 	INSERT INTO hostile VALUES
-		(E'\x1b]0;owned\x07', '2026-01-01Z', E'\x1b[2J\nroot', E'\u009b31m \u202egnp.exe', '{"n": 1.10, "t": "\u001b[0m"}'),
+		(E'\x1b]0;owned\x07\u009b', '2026-01-01Z', E'\x1b[2J\nroot', E'\u009b31m \u202egnp.exe', '{"n": 1.10, "t": "\u001b[0m"}'),
 		('2', '2026-01-02Z', 'al ice', '', '[12345678901234567890.10, {"chain":"[]/9","chainPosition":1}, "\ud800"]'),
 		('3', '2026-01-03Z', 'null', '=', '{"z": [], "a": {}, "n": null, "b": [true, {"c": "d e"}]}');
 	GRANT SELECT ON hostile TO auditor});
+my $shown = on_terminal('log', @auditor, '--log', 'hostile');
+unlike($shown, qr/[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]/, 'no control character');
+like($shown, qr/^2026-01-03T00:00:00\.000000Z  null  -  \[\]\/0 3  \w+\n    id=3 doc=\{"z":\[\],"a":\{\},"n":null,"b":\[true,\{"c":"d e"\}\]\} "x\\ny"="="\n/,
+	'JSON within');
+like($shown, qr/^2026-01-01T00:00:00\.000000Z  "\\u001b\[2J\\nroot"  -  \[\]\/0 1  \w+\n    id="\\u001b\]0;owned\\u0007\\u009b" doc=\{"n":1\.10,"t":"\\u001b\[0m"\} "x\\ny"="\\u009b31m \\u202egnp\.exe"\n\z/m,
+	'all of it is shown');
+like($shown, qr/^\{"id":"2","timestamp":.*12345678901234567890\.10.*\\ud800.*\n/m, 'what is no JSON to others is shown as it is');
+for my $arguments ([ 'log', '--json' ], ['export'], [ 'export', '--format', 'csv' ])
+{
+	unlike(on_terminal(@$arguments, @auditor, '--log', 'hostile'),
+		qr/[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]/, "@$arguments: none to a terminal");
+}
+like(program('log', '--json', @auditor, '--log', 'hostile'), qr/\xc2\x9b31m/, 'but all to a pipe');
+program('log', '--json', @auditor, '--log', 'hostile', '--chain', '[]/0');
+is(scalar(() = $stdout =~ /\n/g), 3, 'the chain of an entry is not what a column says');
+like(program('log', @auditor, '--log', 'hostile', '--chain', '[]/9'), qr/no entry in a chain/, 'nor is there another');
 
 # Tampered with: each violation, and the exit code.
 sql(
@@ -171,7 +335,7 @@ sql(
 	ALTER TABLE events ENABLE ALWAYS TRIGGER zz_auditchain_chain;
 	ALTER TABLE events ENABLE ALWAYS TRIGGER auditchain_guard_statement;
 	ALTER TABLE hostile DISABLE TRIGGER ALL;
-	UPDATE hostile SET actor = 'alice' WHERE id = E'\x1b]0;owned\x07';
+	UPDATE hostile SET actor = 'alice' WHERE id = E'\x1b]0;owned\x07\u009b';
 	ALTER TABLE hostile ENABLE ALWAYS TRIGGER zz_auditchain_chain;
 	ALTER TABLE hostile ENABLE ALWAYS TRIGGER auditchain_guard_row;
 	ALTER TABLE hostile ENABLE ALWAYS TRIGGER auditchain_guard_statement});
@@ -202,8 +366,29 @@ $report = decode_json($stdout);
 is_deeply([ @$report{qw(intact violations)} ], [ JSON::PP::false, undef ], 'in JSON, too');
 sql('GRANT EXECUTE ON FUNCTION auditchain.violations TO PUBLIC');
 unlike(on_terminal('verify', @auditor, '--log', 'hostile'), qr/\e\]/, 'no escape sequence in a detail');
+unlike(on_terminal('verify', '--json', @auditor, '--log', 'hostile'), qr/[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]/, 'nor in JSON');
 like(program('verify', @auditor, '--log', 'hostile'), qr/entry id = .*owned\\u0007/, 'which is shown');
 is((program('verify', @auditor, '--log', 'events', '--log', 'nothing'), $status)[1], 2, 'the worst counts');
+
+# Two entries at one place are both shown, once each.
+sql(
+	q{
+	CREATE TABLE twice (id int, at timestamptz);
+	SELECT auditchain.protect('twice', lanes => 1);
+	INSERT INTO twice VALUES (1, '2026-01-01Z'), (2, '2026-01-02Z'), (3, '2026-01-03Z');
+	ALTER TABLE twice DISABLE TRIGGER ALL;
+	ALTER TABLE twice DROP CONSTRAINT twice_chain_id_chain_position_key;
+	INSERT INTO twice SELECT 4, at, chain_id, chain_position, previous_checksum, checksum FROM twice WHERE id = 2;
+	INSERT INTO twice SELECT 5, '2026-01-04Z', chain_id, chain_position, previous_checksum, checksum FROM twice WHERE id = 2;
+	ALTER TABLE twice ALTER chain_id DROP NOT NULL, ALTER chain_position DROP NOT NULL;
+	INSERT INTO twice SELECT 6, at, NULL, NULL, previous_checksum, checksum FROM twice WHERE id = 2;
+	INSERT INTO twice SELECT 7, at, 1, NULL, previous_checksum, checksum FROM twice WHERE id = 2;
+	INSERT INTO twice SELECT 8, '2026-01-05Z', 999, 1, previous_checksum, checksum FROM twice WHERE id = 2;
+	GRANT SELECT ON twice TO auditor});
+program('log', @auditor, '--log', 'twice');
+is($stderr . join(' ', sort $stdout =~ /id=(\d)/g), '1 2 3 4 5 8', 'two at one place');
+like($stdout, qr/^2026-01-05T00:00:00\.000000Z  -  -  chain_id 999 1  /, 'an entry of a chain that is none');
+is((program('verify', @auditor, '--log', 'twice'), $status)[1], 1, 'which is a violation');
 
 # Archives, intact and tampered with, and a released log.
 sql(
@@ -243,6 +428,21 @@ $report = decode_json($stdout);
 ok($report->{intact}, 'not the log');
 is(join(' ', map { "$_->{archive} " . ($_->{intact} ? 'intact' : 'not') } @{ $report->{archives} }), '1 not 2 intact', 'which one');
 is((program(@visits), $status)[1], 0, 'what is in the log is intact');
+sql(q{SELECT auditchain.release('steps', 'over')});
+like(program('verify', @auditor, '--log', 'steps'), qr/^0\|public\.steps: All 3 audit events verified/, 'a released log');
+sql(q{INSERT INTO steps VALUES (9)});
+program('log', @auditor, '--log', 'steps');
+is(join(' ', $stdout =~ /step=(\d)/g), '3 2 1', 'what came after its release is no entry');
+
+# The owner's code does not run as who looks at a released log.
+sql(
+	q{
+	CREATE TYPE trap AS (n int);
+	CREATE FUNCTION spring(trap) RETURNS json LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''sprung''; END';
+	CREATE CAST (trap AS json) WITH FUNCTION spring(trap);
+	ALTER TABLE steps ALTER COLUMN chain_id DROP NOT NULL, ALTER COLUMN chain_id TYPE trap USING ROW(chain_id)::trap});
+like(program('log', @auditor, '--log', 'steps'), qr/^2\|\|auditchain: public\.steps has lost the columns of its chains/,
+	'columns of other types are refused');
 
 # A program that is gone has its statement given up.
 {
@@ -267,13 +467,17 @@ my @standby = ('--dsn', $standby->connstr('postgres') . ' user=auditor', '--log'
 is(program('verify', @standby, 'requests'),
 	"0|public.requests: All 3 audit events verified. Chain integrity intact.\n|", 'verify on a standby');
 is((program('verify', @standby, 'events'), $status)[1], 1, 'where violations are found, too');
+program('log', @standby, 'requests');
+is(join(' ', $stdout =~ /path=(\S+)/g), '/new /old /none', 'log on a standby');
+program('export', @standby, 'requests');
+is($stdout, sql(q{SELECT auditchain.export('requests', 'jsonl')}) . "\n", 'export on a standby');
 $standby->stop;
 $node->stop;
 
 # Every option is in the manual, the documentation and the completion.
 my %texts = map { $_ => slurp_file("$top/$_") } 'man/auditchain.1', 'docs/program.md', 'completion/auditchain';
 $texts{'man/auditchain.1'} =~ s/\\-/-/g;
-for my $command (qw(verify bundle keygen receipts witness))
+for my $command (qw(verify export log bundle keygen receipts witness))
 {
 	program($command, '--help');
 	is($status, 0, "$command --help");
