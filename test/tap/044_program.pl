@@ -32,7 +32,8 @@ sub on_terminal
 {
 	my (@arguments) = @_;
 	my $pty = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
-	IPC::Run::run([ 'python3', '-c', $pty, $program, @arguments ], '<', '/dev/null', '>', \my $shown);
+	IPC::Run::run([ 'python3', '-c', $pty, $program, @arguments ], '<', '/dev/null', '>', \my $shown, '2>', \my $errors);
+	die "nothing came to the terminal: $errors" if $shown eq '';
 	return $shown =~ s/\r\n/\n/gr;
 }
 
