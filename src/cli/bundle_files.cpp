@@ -150,33 +150,91 @@ class Input {
     std::vector<char> bytes_ = std::vector<char>(std::size_t{1} << 20);
 };
 
-}  // namespace
-
-BundleVerdict verify_bundle_file(const std::string& path, const BundleTrust& trust,
-                                 const ReadProgress& progress) {
+/// Read a bundle, and give its files to `take`, each with the time that all of them have, until it
+/// returns false. Throws Unusable if it cannot be read, Malformed if it is no archive, or cut off.
+template <class Take>
+void read_files(const std::string& path, const ReadProgress& progress, const ReadBytes& bytes_to,
+                Take take) {
     Input input(path);
     TarReader tar;
-    BundleVerifier verifier(trust);
-    Crew crew;  // behind the verifier, whose keys it uses
     std::uint64_t done = 0;
     for (std::string_view bytes = input.read(); !bytes.empty(); bytes = input.read()) {
+        if (bytes_to) {
+            bytes_to(bytes);
+        }
         tar.feed(bytes);
         while (auto file = tar.next()) {
-            if (auto work = verifier.take(std::move(*file), tar.time())) {
-                crew.give(std::move(*work));
-            }
-            if (crew.is_busy()) {
-                verifier.add(crew.take());
+            if (!take(std::move(*file), tar.time())) {
+                return;
             }
         }
         done += bytes.size();
         progress(done);
     }
+    tar.finish();
+}
+
+}  // namespace
+
+BundleVerdict verify_bundle_file(const std::string& path, const BundleTrust& trust,
+                                 const ReadProgress& progress, const ReadBytes& bytes_to) {
+    BundleVerifier verifier(trust);
+    Crew crew;  // behind the verifier, whose keys it uses
+    read_files(path, progress, bytes_to, [&](TarFile file, std::uint64_t time) {
+        if (auto work = verifier.take(std::move(file), time)) {
+            crew.give(std::move(*work));
+        }
+        if (crew.is_busy()) {
+            verifier.add(crew.take());
+        }
+        return true;
+    });
     while (crew.has_work()) {
         verifier.add(crew.take());
     }
-    tar.finish();
     return verifier.finish();
+}
+
+BundleHead read_bundle_head(const std::string& path) {
+    std::optional<BundleHead> head;
+    read_files(
+        path, [](std::uint64_t) {}, nullptr,
+        [&](const TarFile& file, std::uint64_t time) {
+            if (file.name == kBundleHead) {
+                head = parse_bundle_head(file.content, time);
+            }
+            return file.name == kBundleReadme;
+        });
+    if (!head) {
+        throw Malformed("it has no bundle.json where a bundle has it");
+    }
+    return std::move(*head);
+}
+
+BundleContents check_bundle_sums(const std::string& path, const ReadProgress& progress,
+                                 const ReadBytes& bytes_to) {
+    Sha256 sha256;
+    std::string head;
+    std::vector<BundleFile> files;
+    std::optional<BundleContents> manifest;
+    read_files(path, progress, bytes_to, [&](const TarFile& file, std::uint64_t) {
+        if (manifest) {
+            throw Malformed("it goes on behind its manifest.json");
+        }
+        if (file.name == kBundleManifest) {
+            manifest = parse_bundle_manifest(head, file.content);
+            return true;
+        }
+        if (file.name == kBundleHead) {
+            head = file.content;
+        }
+        files.push_back({file.name, file.content.size(), sha256({file.content})});
+        return true;
+    });
+    if (!manifest || files != manifest->files) {
+        throw Malformed("its files are not those that its manifest.json names");
+    }
+    return std::move(*manifest);
 }
 
 void read_archive_keys(const std::string& path, ReceiptSecrets* keys) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "bundle_verify.h"
 
@@ -12,10 +13,24 @@ namespace auditchain::cli {
 /// Tells how many bytes were read; called often, by the thread that verifies.
 using ReadProgress = std::function<void(std::uint64_t bytes)>;
 
-/// Verify the bundle in a file, or what comes from standard input if the path is "-".
+/// Takes all bytes of a file, in their order.
+using ReadBytes = std::function<void(std::string_view bytes)>;
+
+/// Verify the bundle in a file, or what comes from standard input if the path is "-"; the bytes
+/// that are verified go to `bytes` as well, if it is there.
 /// Throws Unusable if it cannot be read, Malformed if it is no bundle, or none that is whole.
 BundleVerdict verify_bundle_file(const std::string& path, const BundleTrust& trust,
-                                 const ReadProgress& progress);
+                                 const ReadProgress& progress, const ReadBytes& bytes = nullptr);
+
+/// Return what a bundle is of, unverified. Throws Unusable if it cannot be read, Malformed if it is
+/// no bundle.
+BundleHead read_bundle_head(const std::string& path);
+
+/// Check what can be checked of an encrypted bundle without its key: that it is whole, and all its
+/// files are those that its manifest names. Return what that says of it, unverified.
+/// Throws Unusable if it cannot be read, Malformed if it is none, or not whole.
+BundleContents check_bundle_sums(const std::string& path, const ReadProgress& progress,
+                                 const ReadBytes& bytes);
 
 /// Read the keys in a file of auditchain.archive_key_file. Throws Unusable if there are none.
 void read_archive_keys(const std::string& path, ReceiptSecrets* keys);

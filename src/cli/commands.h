@@ -20,6 +20,7 @@ enum ExitCode : int {
 /// What to do after the command line was read; returns the exit code.
 using Command = std::function<int()>;
 
+void add_archive(CLI::App& app, Command& chosen);
 void add_bundle(CLI::App& app, Command& chosen);
 void add_export(CLI::App& app, Command& chosen);
 void add_keygen(CLI::App& app, Command& chosen);

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
         "Exit codes: 0 all is well, 1 something is not as it should be, 2 it could not be looked "
         "at.");
     Command chosen;
+    add_archive(app, chosen);
     add_bundle(app, chosen);
     add_export(app, chosen);
     add_keygen(app, chosen);
