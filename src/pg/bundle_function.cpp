@@ -1,6 +1,7 @@
 // bundle(): the bundle of a period, for whoever may read the log.
 
 #include "pg/bundle.h"
+#include "pg/bundle_context.h"
 #include "pg/entry_scan.h"
 #include "pg/errors.h"
 #include "pg/export_query.h"
@@ -77,7 +78,7 @@ AUDITCHAIN_FUNCTION(auditchain_bundle) {
     require_readable(log);
     TreeHead head = require_signed_head(log);
     BundleRequest request = {positions_of(log, selection), utc_text(selection.since),
-                             utc_text(selection.until), nullptr, PG_GETARG_BOOL(3)};
+                             utc_text(selection.until), bundle_context(log), PG_GETARG_BOOL(3)};
     write_bundle(log, head, request, {put_piece, fcinfo->resultinfo});
     AtEOXact_GUC(true, guc_level);
     SPI_finish();
