@@ -70,18 +70,25 @@ bool same(const ChainPart& a, const ChainPart& b) {
 
 }  // namespace
 
-BundleResult look_at(Sha256& sha256, const BundleWork& work) {
+std::string read_lines(const BundleWork& work) {
     const TarFile& file = work.file;
     return reading(file.name, [&] {
-        BundleResult result;
-        result.file = {file.name, file.content.size(), sha256({file.content})};
-        const std::string text =
-            work.cipher == nullptr
-                ? decompress(file.content)
-                : decompress(work.cipher->decrypt(work.number, file.name, file.content));
-        result.chunk = check_bundle_chunk(sha256, work.log_id, text);
-        return result;
+        return work.cipher == nullptr
+                   ? decompress(file.content)
+                   : decompress(work.cipher->decrypt(work.number, file.name, file.content));
     });
+}
+
+BundleResult look_at(Sha256& sha256, const BundleWork& work, std::string_view lines) {
+    const TarFile& file = work.file;
+    return reading(file.name, [&] {
+        return BundleResult{{file.name, file.content.size(), sha256({file.content})},
+                            check_bundle_chunk(sha256, work.log_id, lines)};
+    });
+}
+
+BundleResult look_at(Sha256& sha256, const BundleWork& work) {
+    return look_at(sha256, work, read_lines(work));
 }
 
 std::optional<BundleWork> BundleVerifier::take(TarFile file, std::uint64_t time) {

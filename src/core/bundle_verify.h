@@ -40,8 +40,13 @@ struct BundleResult {
     BundleChunk chunk;
 };
 
-/// Decrypt, decompress and check a file of entries.
+/// Return the lines of a file of entries (bundle_entry.h), decrypted and decompressed.
 /// Throws Malformed if it cannot be read, std::runtime_error if OpenSSL fails.
+std::string read_lines(const BundleWork& work);
+
+/// Check a file of entries, whose lines read_lines() has returned, or the caller has not got.
+/// Both throw as read_lines() does.
+BundleResult look_at(Sha256& sha256, const BundleWork& work, std::string_view lines);
 BundleResult look_at(Sha256& sha256, const BundleWork& work);
 
 /// What the verification of a bundle says.

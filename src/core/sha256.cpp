@@ -22,17 +22,28 @@ Sha256::Sha256()
 
 Sha256::~Sha256() = default;
 
-Digest Sha256::operator()(std::initializer_list<std::string_view> parts) {
-    Digest digest;
+void Sha256::begin() {
     require_openssl(EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr),
                     "EVP_DigestInit_ex2");
-    for (const std::string_view part : parts) {
-        require_openssl(EVP_DigestUpdate(context_.get(), part.data(), part.size()),
-                        "EVP_DigestUpdate");
-    }
+}
+
+void Sha256::add(std::string_view part) {
+    require_openssl(EVP_DigestUpdate(context_.get(), part.data(), part.size()), "EVP_DigestUpdate");
+}
+
+Digest Sha256::end() {
+    Digest digest;
     require_openssl(EVP_DigestFinal_ex(context_.get(), digest.bytes.data(), nullptr),
                     "EVP_DigestFinal_ex");
     return digest;
+}
+
+Digest Sha256::operator()(std::initializer_list<std::string_view> parts) {
+    begin();
+    for (const std::string_view part : parts) {
+        add(part);
+    }
+    return end();
 }
 
 }  // namespace auditchain

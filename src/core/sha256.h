@@ -24,6 +24,11 @@ class Sha256 {
     /// Throws std::runtime_error with OpenSSL's reason if hashing fails.
     Digest operator()(std::initializer_list<std::string_view> parts);
 
+    /// The same where the parts come one by one: begin(), add() of each, end(). They throw alike.
+    void begin();
+    void add(std::string_view part);
+    Digest end();
+
   private:
     struct Free {
         void operator()(EVP_MD* algorithm) const noexcept;
