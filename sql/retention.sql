@@ -62,14 +62,17 @@ CREATE TABLE auditchain.archive (
     created_by   text NOT NULL,
     expired_at   timestamptz,
     expired_by   text,
-    expire_reason text
+    expire_reason text,
+    file         text,
+    file_size    bigint,
+    file_sha256  bytea
 );
 CREATE INDEX archive_log_id_idx ON auditchain.archive (log_id);
 COMMENT ON TABLE auditchain.archive IS 'Archives: entries that have left their logs by retention';
 COMMENT ON COLUMN auditchain.archive.archive_id IS 'Number of the archive';
 COMMENT ON COLUMN auditchain.archive.log_id IS 'The log';
 COMMENT ON COLUMN auditchain.archive.destination IS 'Where it is, as the policy said';
-COMMENT ON COLUMN auditchain.archive.relation IS 'The cold table that has its entries';
+COMMENT ON COLUMN auditchain.archive.relation IS 'The cold table that has its entries; NULL: a file has';
 COMMENT ON COLUMN auditchain.archive.before IS 'Its entries are older than this';
 COMMENT ON COLUMN auditchain.archive.newest_entry IS 'Time of the newest of them';
 COMMENT ON COLUMN auditchain.archive.entries IS 'How many entries it has';
@@ -81,6 +84,9 @@ COMMENT ON COLUMN auditchain.archive.created_by IS 'By whom';
 COMMENT ON COLUMN auditchain.archive.expired_at IS 'When its entries were deleted; NULL while they are there';
 COMMENT ON COLUMN auditchain.archive.expired_by IS 'By whom';
 COMMENT ON COLUMN auditchain.archive.expire_reason IS 'By which policy';
+COMMENT ON COLUMN auditchain.archive.file IS 'The file that has its entries, below auditchain.archive_directory; NULL: a table has';
+COMMENT ON COLUMN auditchain.archive.file_size IS 'Size of the file';
+COMMENT ON COLUMN auditchain.archive.file_sha256 IS 'SHA-256 of the file';
 
 CREATE TABLE auditchain.archive_range (
     log_id            uuid NOT NULL,
@@ -162,6 +168,11 @@ CREATE FUNCTION auditchain.expire(log regclass) RETURNS bigint
 COMMENT ON FUNCTION auditchain.expire(regclass) IS
     'Delete archives of a log that its policy keeps no longer and that no hold matches; how many entries they had';
 
+CREATE FUNCTION auditchain.restore_archive(log regclass, bundle text) RETURNS regclass
+    STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_restore_archive';
+COMMENT ON FUNCTION auditchain.restore_archive(regclass, text) IS
+    'Put the entries of a bundle of a log, a file below auditchain.archive_directory, into a new table of the caller, once it is verified';
+
 CREATE FUNCTION auditchain.apply_retention(OUT log regclass, OUT archived bigint, OUT expired bigint)
     RETURNS SETOF record
     LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_apply_retention';
@@ -170,7 +181,7 @@ COMMENT ON FUNCTION auditchain.apply_retention() IS
 
 CREATE VIEW auditchain.archives WITH (security_barrier) AS
 SELECT a.archive_id AS archive, l.relation AS log, a.created_at, a.created_by, a.before, a.newest_entry, a.entries,
-       a.chains, a.destination, a.relation AS "table",
+       a.chains, a.destination, a.relation AS "table", a.file, a.file_size AS size, encode(a.file_sha256, 'hex') AS sha256,
        CASE WHEN a.expired_at IS NULL THEN 'kept' ELSE 'expired' END AS state,
        a.expired_at, a.expired_by, a.expire_reason
 FROM auditchain.archive AS a JOIN auditchain.log AS l USING (log_id)
@@ -185,7 +196,10 @@ COMMENT ON COLUMN auditchain.archives.newest_entry IS 'Time of the newest of the
 COMMENT ON COLUMN auditchain.archives.entries IS 'How many entries it has';
 COMMENT ON COLUMN auditchain.archives.chains IS 'Of how many chains they are';
 COMMENT ON COLUMN auditchain.archives.destination IS 'Where it is, as the policy said';
-COMMENT ON COLUMN auditchain.archives."table" IS 'The cold table that has its entries';
+COMMENT ON COLUMN auditchain.archives."table" IS 'The cold table that has its entries; NULL: a file has';
+COMMENT ON COLUMN auditchain.archives.file IS 'The file that has its entries, below auditchain.archive_directory; NULL: a table has';
+COMMENT ON COLUMN auditchain.archives.size IS 'Size of the file';
+COMMENT ON COLUMN auditchain.archives.sha256 IS 'SHA-256 of the file, in hexadecimal digits';
 COMMENT ON COLUMN auditchain.archives.state IS 'kept, or expired: its entries were deleted';
 COMMENT ON COLUMN auditchain.archives.expired_at IS 'When its entries were deleted; NULL while they are there';
 COMMENT ON COLUMN auditchain.archives.expired_by IS 'Session user, and the role it acted as where that is another';

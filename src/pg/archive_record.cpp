@@ -89,7 +89,10 @@ const char* operations_fault() {
 
 const char* archive_fault(const Log& log, std::int64_t archive, const ArchiveTotals& totals) {
     query_catalog_as_seen(
-        "SELECT details ->> 'digest' = $3 FROM auditchain.operations "
+        "SELECT coalesce(details ->> 'digest' = $3, false), "
+        "(details ->> 'file', details ->> 'size', details ->> 'sha256') IS NOT DISTINCT FROM "
+        "(SELECT (file, file_size::text, encode(file_sha256, 'hex')) FROM auditchain.archive "
+        "WHERE archive_id = $2) FROM auditchain.operations "
         "WHERE log_id = $1 AND event = 'archived' AND details ->> 'archive' = $2::text LIMIT 1",
         {uuid_arg(log.id),
          {INT8OID, Int64GetDatum(archive)},
@@ -98,11 +101,14 @@ const char* archive_fault(const Log& log, std::int64_t archive, const ArchiveTot
         return psprintf("archive %lld is not on record: auditchain.operations has no such event",
                         static_cast<long long>(archive));
     }
+    HeapTuple row = SPI_tuptable->vals[0];
     bool null;
-    Datum same = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
-    if (null || !DatumGetBool(same)) {
-        return psprintf("archive %lld is not as it was recorded: its ranges were changed",
-                        static_cast<long long>(archive));
+    for (int column = 1; column <= 2; column++) {
+        if (!DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, column, &null))) {
+            return psprintf("archive %lld is not as it was recorded: %s",
+                            static_cast<long long>(archive),
+                            column == 1 ? "its ranges were changed" : "its file was changed");
+        }
     }
     return nullptr;
 }

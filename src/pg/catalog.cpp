@@ -74,8 +74,10 @@ void push_snapshot(bool latest) {
 
 // A read-only query of SPI takes the snapshot that is active.
 void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool latest, bool read_only) {
-    constexpr int kMaxArgs = 10;
-    Assert(args.size() <= kMaxArgs);
+    constexpr std::size_t kMaxArgs = 16;
+    if (args.size() > kMaxArgs) {
+        elog(ERROR, "too many arguments of a statement on the catalog");
+    }
     Oid types[kMaxArgs];
     Datum values[kMaxArgs];
     char nulls[kMaxArgs];

@@ -102,11 +102,8 @@ const char* free_name(const Log& log, Oid schema) {
 Oid make_cold_table(const Log& log, Oid schema) {
     const char* name = free_name(log, schema);
     const char* qualified = quote_qualified_identifier(get_namespace_name(schema), name);
-    StringInfoData columns;
-    initStringInfo(&columns);
-    append_columns(&columns, log);
     SPI_execute(psprintf("CREATE TABLE %s (%s, UNIQUE (chain_id, chain_position))", qualified,
-                         columns.data),
+                         cold_columns(log)),
                 false, 0);
     Oid table = get_relname_relid(name, schema);
     SPI_execute(psprintf("COMMENT ON TABLE %s IS %s", qualified,
@@ -153,6 +150,13 @@ Oid require_cold_table(const Log& log, const char* schema) {
     Oid schema_oid = get_namespace_oid(schema, false);
     Oid table = find_cold_table(log, schema_oid);
     return OidIsValid(table) ? table : make_cold_table(log, schema_oid);
+}
+
+const char* cold_columns(const Log& log) {
+    StringInfoData columns;
+    initStringInfo(&columns);
+    append_columns(&columns, log);
+    return columns.data;
 }
 
 ColdWriter open_cold_writer(Oid table, const EntryScan& scan) {

@@ -22,6 +22,9 @@ const Log& cold_log(const Log& log, Oid table);
 // none. Runs as the current user, who will own it. SPI is connected.
 Oid require_cold_table(const Log& log, const char* schema);
 
+// "name type COLLATE …" of each column that such a table has, palloc'd.
+const char* cold_columns(const Log& log);
+
 struct ColdWriter {
     Relation table;
     EState* estate;

@@ -9,6 +9,7 @@ extern "C" {
 #include <access/genam.h>
 #include <catalog/pg_class.h>
 #include <catalog/pg_database.h>
+#include <catalog/pg_namespace.h>
 #include <executor/executor.h>
 #include <storage/proc.h>
 #include <utils/acl.h>
@@ -77,6 +78,14 @@ inline bool owns_relation(Oid relation, Oid role) {
     return object_ownercheck(RelationRelationId, relation, role);
 #else
     return pg_class_ownercheck(relation, role);
+#endif
+}
+
+inline bool may_create_in(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, role, ACL_CREATE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK;
 #endif
 }
 

@@ -1,5 +1,6 @@
 #include "pg/destination.h"
 
+#include "pg/archive_directory.h"
 #include "pg/errors.h"
 
 extern "C" {
@@ -12,6 +13,7 @@ namespace auditchain::pg {
 namespace {
 
 constexpr std::string_view kSchemaPrefix = "schema:";
+constexpr std::string_view kDirectoryPrefix = "file:";
 
 [[noreturn]] void refuse_destination(const char* text, const char* detail) {
     ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
@@ -23,8 +25,13 @@ constexpr std::string_view kSchemaPrefix = "schema:";
 }  // namespace
 
 Destination require_destination(const char* text, Oid log) {
+    if (std::string_view(text).starts_with(kDirectoryPrefix)) {
+        const char* path = text + kDirectoryPrefix.size();
+        require_safe_path(path, psprintf("archives cannot be in \"%s\"", text));
+        return {DestinationKind::kDirectory, path};
+    }
     if (!std::string_view(text).starts_with(kSchemaPrefix)) {
-        refuse_destination(text, "The only destinations are schemas: \"schema:NAME\".");
+        refuse_destination(text, "Destinations are \"schema:NAME\" and \"file:SUBDIRECTORY\".");
     }
     Destination destination = {DestinationKind::kSchema, text + kSchemaPrefix.size()};
     Oid schema = get_namespace_oid(destination.name, true);

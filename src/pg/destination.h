@@ -6,12 +6,13 @@
 namespace auditchain::pg {
 
 enum class DestinationKind {
-    kSchema,  // "schema:NAME": a cold table there, named like the log
+    kSchema,     // "schema:NAME": a cold table there, named like the log
+    kDirectory,  // "file:SUBDIRECTORY": bundles there, below auditchain.archive_directory
 };
 
 struct Destination {
     DestinationKind kind;
-    const char* name;  // of the schema
+    const char* name;  // of the schema or directory
 };
 
 // Reads a destination, palloc'd; errors unless it is one that archives of the log can be in.

@@ -1,9 +1,11 @@
 // expire(): archives whose time has come.
 
 #include "pg/archive.h"
+#include "pg/archive_file.h"
 #include "pg/archive_record.h"
 #include "pg/cold_table.h"
 #include "pg/errors.h"
+#include "pg/expire_file.h"
 #include "pg/hold.h"
 #include "pg/operations.h"
 #include "pg/retention.h"
@@ -21,32 +23,39 @@ namespace {
 struct DueArchive {
     std::int64_t archive;
     Oid table;
+    RecordedFile file;  // its path is nullptr where it is in a table
+    const char* digest;
     std::int64_t entries;
     const char* policy;  // "keep 7 years"
 };
 
 std::span<DueArchive> read_due_archives(const Log& log) {
     query_catalog(
-        "SELECT archive_id, a.relation::oid, entries, 'keep ' || (keep::text) "
+        "SELECT archive_id, a.relation::oid, entries, 'keep ' || (keep::text), "
+        "encode(digest, 'hex') "
         "FROM auditchain.archive AS a JOIN auditchain.retention_policy USING (log_id) "
         "WHERE log_id = $1 AND expired_at IS NULL AND newest_entry < now() - keep "
         "ORDER BY archive_id",
         {uuid_arg(log.id)});
-    auto* due = static_cast<DueArchive*>(palloc((SPI_processed + 1) * sizeof(DueArchive)));
-    for (std::uint64_t i = 0; i < SPI_processed; i++) {
-        HeapTuple row = SPI_tuptable->vals[i];
-        TupleDesc descriptor = SPI_tuptable->tupdesc;
+    SPITupleTable* rows = SPI_tuptable;
+    auto* due = static_cast<DueArchive*>(palloc((rows->numvals + 1) * sizeof(DueArchive)));
+    for (std::uint64_t i = 0; i < rows->numvals; i++) {
+        HeapTuple row = rows->vals[i];
+        TupleDesc descriptor = rows->tupdesc;
         bool null;
-        due[i] = {DatumGetInt64(SPI_getbinval(row, descriptor, 1, &null)),
+        std::int64_t archive = DatumGetInt64(SPI_getbinval(row, descriptor, 1, &null));
+        due[i] = {archive,
                   DatumGetObjectId(SPI_getbinval(row, descriptor, 2, &null)),
+                  read_recorded_file(archive),
+                  SPI_getvalue(row, descriptor, 5),
                   DatumGetInt64(SPI_getbinval(row, descriptor, 3, &null)),
                   SPI_getvalue(row, descriptor, 4)};
     }
-    return {due, SPI_processed};
+    return {due, rows->numvals};
 }
 
 // Whether a hold matches any entry of the archive: then all of it stays.
-bool is_held(const Log& log, const DueArchive& due) {
+bool is_held_in_table(const Log& log, const DueArchive& due) {
     const char* held = held_condition(log, due.table);
     if (held == nullptr) {
         return false;
@@ -69,7 +78,20 @@ bool is_held(const Log& log, const DueArchive& due) {
     return found;
 }
 
+bool is_gone(const DueArchive& due) {
+    return due.file.path == nullptr ? get_rel_name(due.table) == nullptr : is_file_gone(due.file);
+}
+
+bool is_held(const Log& log, const DueArchive& due) {
+    return due.file.path == nullptr ? is_held_in_table(log, due)
+                                    : is_held_in_file(log, due.archive, due.file);
+}
+
 std::int64_t delete_archived(const DueArchive& due) {
+    if (due.file.path != nullptr) {
+        remove_file_at_commit(due.file.path);
+        return due.entries;
+    }
     EntryRemover* remover = open_entry_remover(due.table);
     std::int64_t entries = 0;
     for_each_range_of(due.archive, [&](const ArchivedRange& range) {
@@ -85,10 +107,19 @@ void record_expiry(const Log& log, const DueArchive& due, std::int64_t deleted, 
         "UPDATE auditchain.archive SET expired_at = clock_timestamp(), expired_by = $2, "
         "expire_reason = $3 WHERE archive_id = $1",
         {{INT8OID, Int64GetDatum(due.archive)}, text_arg(actor), text_arg(due.policy)});
-    Jsonb* details = jsonb_of("SELECT $1 AS archive, $2 AS entries, $3 AS deleted",
-                              {{INT8OID, Int64GetDatum(due.archive)},
-                               {INT8OID, Int64GetDatum(due.entries)},
-                               {INT8OID, Int64GetDatum(deleted)}});
+    Arg archive = {INT8OID, Int64GetDatum(due.archive)};
+    Arg entries = {INT8OID, Int64GetDatum(due.entries)};
+    Arg gone = {INT8OID, Int64GetDatum(deleted)};
+    Arg digest = text_arg(due.digest);
+    Jsonb* details =
+        due.file.path == nullptr
+            ? jsonb_of("SELECT $1 AS archive, $2 AS entries, $3 AS deleted, $4 AS digest",
+                       {archive, entries, gone, digest})
+            : jsonb_of(
+                  "SELECT $1 AS archive, $2 AS entries, $3 AS deleted, $4 AS digest, "
+                  "$5 AS file, $6 AS sha256",
+                  {archive, entries, gone, digest, text_arg(due.file.path),
+                   text_arg(digest_text(due.file.sha256))});
     record_operation(log.relation, log.id, {"expired", actor, due.policy, details});
 }
 
@@ -99,8 +130,9 @@ std::int64_t expire_archives(const Log& log) {
     OwnerWork owner = begin_owner_work(log);
     PushActiveSnapshot(GetLatestSnapshot());
     std::int64_t expired = 0;
+    remove_expired_files(log);
     for (const DueArchive& due : read_due_archives(log)) {
-        bool gone = get_rel_name(due.table) == nullptr;
+        bool gone = is_gone(due);
         if (!gone && is_held(log, due)) {
             continue;
         }

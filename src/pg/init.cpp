@@ -1,5 +1,6 @@
 // Loading of the library.
 
+#include "pg/archive_file.h"
 #include "pg/commit_pipeline.h"
 #include "pg/database_ddl.h"
 #include "pg/head_cache.h"
@@ -21,6 +22,9 @@ AUDITCHAIN_EXPORT void _PG_init(void);
 void _PG_init(void) {
     auditchain::pg::define_settings();
     auditchain::pg::init_log_cache();
+    // Callbacks run in the reverse order: chains are free, and standbys have the commit, before
+    // files are removed.
+    auditchain::pg::init_archive_files();
     auditchain::pg::init_commit_pipeline();
     auditchain::pg::init_receipts();
     if (process_shared_preload_libraries_in_progress) {

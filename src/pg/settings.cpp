@@ -15,6 +15,7 @@ int cached_heads = 10000;
 int checkpoint_interval = 60;
 int retention_interval = SECS_PER_HOUR;
 int minimum_retention = 90 * MINS_PER_HOUR * HOURS_PER_DAY;
+char* archive_directory = nullptr;
 char* signing_key_file = nullptr;
 char* signing_key_command = nullptr;
 char* receipt_key_file = nullptr;
@@ -28,6 +29,15 @@ void define_key_setting(const char* name, const char* what, const char* how, cha
                         int flags) {
     DefineCustomStringVariable(name, what, how, value, "", PGC_SIGHUP, flags, nullptr, nullptr,
                                nullptr);
+}
+
+// Relative to what would be known to nobody.
+bool check_archive_directory(char** value, void**, GucSource) {
+    if ((*value)[0] == '\0' || is_absolute_path(*value)) {
+        return true;
+    }
+    GUC_check_errdetail("It must be an absolute path, or empty.");
+    return false;
 }
 
 void define_key_settings() {
@@ -69,6 +79,11 @@ void define_settings() {
                             "The shortest time for which a retention policy may keep entries.",
                             nullptr, &minimum_retention, minimum_retention, 0, INT_MAX, PGC_SUSET,
                             GUC_UNIT_MIN, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable(
+        "auditchain.archive_directory",
+        "Directory below which archives may be files: the destination \"file:SUBDIRECTORY\".",
+        "Empty: archives may not be files.", &archive_directory, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+        check_archive_directory, nullptr, nullptr);
     // Shared memory is made at server start, so what is about it can be set only there.
     if (process_shared_preload_libraries_in_progress) {
         DefineCustomIntVariable(

@@ -8,6 +8,7 @@ extern int cached_heads;
 extern int checkpoint_interval;  // seconds; 0: no sealer
 extern int retention_interval;   // seconds; 0: by hand only
 extern int minimum_retention;    // minutes
+extern char* archive_directory;  // "": none
 extern char* signing_key_file;
 extern char* signing_key_command;
 extern char* receipt_key_file;

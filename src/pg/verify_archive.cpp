@@ -9,6 +9,7 @@
 #include "pg/guard.h"
 #include "pg/progress.h"
 #include "pg/receipt.h"
+#include "pg/verify_archive_file.h"
 #include "pg/violation_text.h"
 
 extern "C" {
@@ -98,29 +99,35 @@ void check_range(const Log& cold, RangeWalk* walk) {
 }
 
 struct Archive {
+    std::int64_t number;
     Oid log;
     Oid table;
+    RecordedFile file;  // its path is nullptr where it is in a table
     bool expired;
 };
 
-Archive require_archive(std::int64_t archive) {
+Archive require_archive(std::int64_t number) {
     query_catalog_as_seen(
         "SELECT l.relation::oid, a.relation::oid, expired_at IS NOT NULL "
         "FROM auditchain.archive AS a JOIN auditchain.log AS l USING (log_id) "
         "WHERE archive_id = $1 AND l.relation IS NOT NULL",
-        {{INT8OID, Int64GetDatum(archive)}});
+        {{INT8OID, Int64GetDatum(number)}});
     if (SPI_processed == 0) {
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
-                errmsg("there is no archive %lld", static_cast<long long>(archive)),
+                errmsg("there is no archive %lld", static_cast<long long>(number)),
                 errdetail("No log of this database has an archive of that number."),
                 errhint("The view auditchain.archives lists them."));
     }
     HeapTuple row = SPI_tuptable->vals[0];
     TupleDesc descriptor = SPI_tuptable->tupdesc;
     bool null;
-    return {DatumGetObjectId(SPI_getbinval(row, descriptor, 1, &null)),
-            DatumGetObjectId(SPI_getbinval(row, descriptor, 2, &null)),
-            DatumGetBool(SPI_getbinval(row, descriptor, 3, &null))};
+    Archive archive = {};
+    archive.number = number;
+    archive.log = DatumGetObjectId(SPI_getbinval(row, descriptor, 1, &null));
+    archive.table = DatumGetObjectId(SPI_getbinval(row, descriptor, 2, &null));
+    archive.expired = DatumGetBool(SPI_getbinval(row, descriptor, 3, &null));
+    archive.file = read_recorded_file(number);
+    return archive;
 }
 
 struct Report {
@@ -168,6 +175,21 @@ void check_record(const Log& log, std::int64_t archive, const ArchiveTotals& tot
     }
 }
 
+ArchivedCheck check_table(const Log& log, const Archive& archive,
+                          const ViolationReceiver& receiver) {
+    if (get_rel_name(archive.table) == nullptr) {
+        receiver.take(receiver.state, {nullptr, 0, name(Violation::archive_mismatch),
+                                       psprintf("the table of archive %lld is gone",
+                                                static_cast<long long>(archive.number))});
+        return {};
+    }
+    ArchivedCheck check = check_archived_entries(log, archive.number, archive.table, receiver);
+    if (const char* state = archive_guard_state(archive.table)) {
+        receiver.take(receiver.state, {nullptr, 0, name(Violation::guard_disabled), state});
+    }
+    return check;
+}
+
 Verification verify_archive(std::int64_t number, MemoryContext caller) {
     Archive archive = require_archive(number);
     const Log& log = require_log(archive.log);
@@ -180,17 +202,12 @@ Verification verify_archive(std::int64_t number, MemoryContext caller) {
     Verification result = {};
     result.total_events = totals.entries;
     result.chains = totals.chains;
-    if (!archive.expired && get_rel_name(archive.table) == nullptr) {
-        receiver.take(receiver.state, {nullptr, 0, name(Violation::archive_mismatch),
-                                       psprintf("the table of archive %lld is gone",
-                                                static_cast<long long>(number))});
-    } else if (!archive.expired) {
-        ArchivedCheck check = check_archived_entries(log, number, archive.table, receiver);
+    if (!archive.expired) {
+        ArchivedCheck check = archive.file.path == nullptr
+                                  ? check_table(log, archive, receiver)
+                                  : check_archive_file(log, number, archive.file, receiver);
         receipts.unchecked = check.receipts_unchecked;
         result.verified_events = check.entries - check.faulty;
-        if (const char* state = archive_guard_state(archive.table)) {
-            receiver.take(receiver.state, {nullptr, 0, name(Violation::guard_disabled), state});
-        }
     }
     check_record(log, number, totals, receiver);
     result.intact = found.violations == 0;
