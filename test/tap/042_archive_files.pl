@@ -1,0 +1,220 @@
+# A log whose policy archives to files, aged through years: archive, verify, restore, hold, expire, tombstone.
+# Signed, encrypted and with receipts; forged by somebody who makes all sums anew; with a standby; dumped and restored.
+
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use AuditLog;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $program = $ENV{AUDITCHAIN_PROGRAM} or die 'AUDITCHAIN_PROGRAM names the companion program';
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $archives = "$dir/archives";
+mkdir $archives or die $!;
+IPC::Run::run([ $program, 'keygen', $_, "$dir/$_.key" ], '>', '/dev/null') or die for 'signing', 'receipt', 'archive';
+
+my $node = new_node('files', allows_streaming => 1);
+$node->append_conf('postgresql.conf', qq{
+shared_preload_libraries = 'auditchain'
+auditchain.checkpoint_interval = 0
+auditchain.receipt_key_file = '$dir/receipt.key'
+auditchain.archive_directory = '$archives'
+});
+$node->start;
+my $entries = 2200;
+$node->safe_psql('postgres', qq{
+	CREATE EXTENSION auditchain;
+	CREATE TABLE events (id bigserial PRIMARY KEY, at timestamptz DEFAULT now(), tenant text, note jsonb);
+	SELECT auditchain.protect('events', chain_by => '{tenant}', receipts => true);
+	SELECT auditchain.set_retention('events', '6 years', '1 year', 'file:events');
+	INSERT INTO events (at, tenant, note)
+		SELECT now() - interval '6 years' + i * interval '1 day', i % 3, jsonb_build_object('n', i, 'text', repeat('x', 100))
+		FROM generate_series(1, $entries) i WHERE i <= 2180;
+	INSERT INTO events (tenant, note) SELECT i % 3, '{}' FROM generate_series(1, 20) i;
+});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM events'), $entries, 'entries');
+
+sub files
+{
+	my @files = sort glob "$archives/events/*";
+	return @files;
+}
+
+sub outcome_of
+{
+	my (@command) = @_;
+	IPC::Run::run(\@command, '<', '/dev/null', '>', \my $stdout, '2>', \my $stderr);
+	return join ' ', $? >> 8, $stderr =~ /VIOLATION (\w+)/g;
+}
+
+sub check_intact
+{
+	my ($name, $on, $database) = @_;
+	$on //= $node;
+	$database //= 'postgres';
+	is($on->safe_psql($database, q{SELECT intact, total_events FROM auditchain.verify('events')}), "t|$entries", "$name: the log is intact");
+	is($on->safe_psql($database, q{SELECT archive, message FROM auditchain.archives, auditchain.verify_archive(archive) v WHERE NOT v.intact}),
+		'', "$name: so are the archives");
+	is($on->safe_psql($database, q{SELECT intact FROM auditchain.verify('auditchain.operations')}), 't', "$name: so is the log of operations");
+	return;
+}
+
+# Before the server has a signing key: a bundle that is not signed, in which a forger could change everything but what is on record.
+$node->safe_psql('postgres', q{SELECT auditchain.archive('events', now() - interval '5 years 10 months')});
+my ($unsigned) = files();
+is(scalar(files()), 1, 'one file');
+is(outcome_of($program, 'verify', $unsigned), '0', 'which is a bundle');
+like(slurp_file($unsigned), qr/"policy":\{"destination":"file:events","hot":"1 year","keep":"6 years"\}/, 'that tells the policy');
+check_intact('unsigned');
+
+# With keys, a month at a time.
+$node->append_conf('postgresql.conf', qq{
+auditchain.signing_key_file = '$dir/signing.key'
+auditchain.archive_key_file = '$dir/archive.key'
+});
+$node->restart;
+is($node->safe_psql('postgres', q{SELECT archived > 1700, expired FROM auditchain.apply_retention() WHERE log = 'events'::regclass}),
+	't|0', 'five years are archived');
+my $count = $node->safe_psql('postgres', 'SELECT count(*) FROM auditchain.archives');
+cmp_ok($count, '>', 55, "$count archives");
+is(scalar(files()), $count, 'and as many files');
+check_intact('archived');
+my $key = $node->safe_psql('postgres', q{SELECT auditchain.verifier_key('events')});
+is(outcome_of($program, 'verify', '--key', $key, '--key-file', "$dir/archive.key", (files())[1 .. 20]), '0', 'signed and encrypted');
+is(outcome_of($program, 'verify', '--key', $key, (files())[1]), '2', 'not to be read without the key');
+
+# Restored
+my $restored = $node->safe_psql('postgres', q{
+	SELECT auditchain.restore_archive('events', (SELECT file FROM auditchain.archives ORDER BY archive LIMIT 1 OFFSET 3))});
+is($restored, 'events_restored_1', 'restored');
+is($node->safe_psql('postgres', qq{
+	SELECT count(*) > 20, min(note ->> 'text') = repeat('x', 100), bool_and(note ->> 'n' = id::text), bool_and(receipt IS NOT NULL) FROM $restored}),
+	't|t|t|t', 'with what it had');
+
+# A standby that sees the directory
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+check_intact('standby', $standby);
+$standby->stop;
+
+# Forged: sums of the file and the record in the catalog are made anew, too.
+my $forge = "$dir/forge.py";
+append_to_file($forge, <<'END');
+import hashlib, json, re, subprocess, sys, tarfile
+source, how = sys.argv[1:]
+tar = tarfile.open(source)
+members = [(m, tar.extractfile(m.name).read()) for m in tar.getmembers()]
+data = {m.name: d for m, d in members}
+entries = "entries/000001.jsonl.zst"
+lines = subprocess.run(["zstd", "-dc"], input=data[entries], capture_output=True, check=True).stdout.decode().split("\n")[:-1]
+load = lambda n: json.loads(lines[n])
+n = [i for i in range(len(lines)) if "payload" in load(i)][10]
+line = load(n)
+if how == "content": line["payload"] = line["payload"].replace("xx", "xy")
+elif how == "link": line["payload"] = "{}"; line["checksum"] = hashlib.sha256((line["previous_checksum"] + "{}").encode()).hexdigest()
+elif how == "receipt": line["receipt"] = "00" * (len(line["receipt"]) // 2)
+lines[n] = json.dumps(line, separators=(",", ":"), ensure_ascii=False)
+if how == "gone": del lines[n]
+text = ("\n".join(lines) + "\n").encode()
+old = data[entries]
+data[entries] = subprocess.run(["zstd", "-c", f"--stream-size={len(text)}"], input=text, capture_output=True, check=True).stdout
+sums = lambda d: f'"size":{len(d)},"sha256":"{hashlib.sha256(d).hexdigest()}"'
+data["manifest.json"] = data["manifest.json"].decode().replace(sums(old), sums(data[entries])).encode()
+raw = open(source, "rb").read()
+with open(source, "wb") as out:
+    for member, _ in members:
+        header, content = bytearray(raw[member.offset : member.offset + 512]), data[member.name]
+        header[124:136] = b"%011o\0" % len(content)
+        header[148:156] = b" " * 8
+        header[148:155] = b"%06o\0" % sum(header)
+        out.write(header + content + bytes(-len(content) % 512))
+    out.write(bytes(1024))
+END
+my $first = $node->safe_psql('postgres', 'SELECT min(archive) FROM auditchain.archives');
+my $original = slurp_file($unsigned);
+sub write_file
+{
+	my ($name, $content) = @_;
+	open my $handle, '>:raw', $name or die $!;
+	print $handle $content;
+	close $handle or die $!;
+	return;
+}
+my $recorded = "UPDATE auditchain.archive SET file_size = length(f), file_sha256 = sha256(f) FROM pg_read_binary_file('$unsigned') f WHERE archive_id = $first";
+for my $case (
+	[ 'content', 'content_modified' ],
+	[ 'link', 'link_broken' ],
+	[ 'gone', 'entry_missing' ],
+	[ 'receipt', 'receipt_invalid' ])
+{
+	my ($how, $kind) = @$case;
+	is(system('python3', $forge, $unsigned, $how), 0, "forge: $how");
+	my $found = $node->safe_psql('postgres', "SELECT violations, message FROM auditchain.verify_archive($first)");
+	like($found, qr/^1\|.*First: $kind/, "$how: $kind");
+	$found = $node->safe_psql('postgres', "BEGIN; $recorded; SELECT violations, message FROM auditchain.verify_archive($first); ROLLBACK");
+	like($found, qr/^2\|.*First: $kind/, "$how, on record: $kind, and what was recorded in the log of operations");
+	my (undef, undef, $stderr) = $node->psql('postgres', "SELECT auditchain.restore_archive('events', file) FROM auditchain.archives WHERE archive = $first");
+	like($stderr, qr/cannot be restored\n.*$kind/, "$how: is not restored") if $how ne 'receipt';
+	write_file($unsigned, $original);
+}
+# Another intact bundle in its place
+write_file($unsigned, slurp_file((files())[1]));
+like($node->safe_psql('postgres', "SELECT violations, message FROM auditchain.verify_archive($first)"),
+	qr/^1\|.*archive_mismatch: file \S+: it has not got positions/, 'exchanged');
+write_file($unsigned, $original);
+check_intact('put back');
+
+# A key that is not there any more: the archive cannot be read, and says so.
+$node->append_conf('postgresql.conf', "auditchain.archive_key_file = ''");
+$node->reload;
+sleep 1;
+like($node->safe_psql('postgres', 'SELECT v.message FROM auditchain.archives, auditchain.verify_archive(archive) v ORDER BY archive LIMIT 1 OFFSET 1'),
+	qr/archive_mismatch: .*its entries are encrypted, and no key was given/, 'without the archive key');
+$node->append_conf('postgresql.conf', "auditchain.archive_key_file = '$dir/archive.key'");
+$node->reload;
+sleep 1;
+
+# Dumped and restored, the files being where they are
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", $node->connstr('postgres') ], 'dump');
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+$node->command_ok([ 'pg_restore', '-d', $node->connstr('copy'), "$dir/dump" ], 'restore');
+check_intact('restored', $node, 'copy');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+
+# Years pass: what is past keep expires, but for what is held.
+my $held = $node->safe_psql('postgres', q{SELECT id FROM events_restored_1 ORDER BY id LIMIT 1});
+$node->safe_psql('postgres', qq{
+	SELECT auditchain.hold('events', 'case', '{"id": $held}');
+	SELECT auditchain.set_retention('events', '4 years', '1 year', 'file:events', 'storage');
+	SELECT auditchain.apply_retention()});
+is($node->safe_psql('postgres', q{
+	SELECT count(*), bool_and(newest_entry > now() - interval '4 years') FROM auditchain.archives
+	WHERE state = 'kept' AND archive <> (SELECT archive FROM auditchain.archives ORDER BY archive LIMIT 1 OFFSET 3)}) =~ /^(\d+)\|t$/ ? 1 : 0, 1, 'what is old has expired');
+is($node->safe_psql('postgres', q{SELECT state FROM auditchain.archives ORDER BY archive LIMIT 1 OFFSET 3}), 'kept', 'but not what is held');
+is(scalar(files()), $node->safe_psql('postgres', q{SELECT count(*) FROM auditchain.archives WHERE state = 'kept'}), 'files of what is kept, and no others');
+check_intact('expired');
+is($node->safe_psql('postgres', q{
+	SELECT count(*) FROM auditchain.archives a WHERE state = 'expired' AND NOT EXISTS (SELECT FROM auditchain.operations
+		WHERE event = 'expired' AND details ->> 'archive' = archive::text AND details ->> 'sha256' = a.sha256 AND reason = 'keep 4 years')}),
+	'0', 'with tombstones');
+$node->safe_psql('postgres', q{SELECT auditchain.lift_hold(1, 'closed'); SELECT auditchain.expire('events')});
+is($node->safe_psql('postgres', q{SELECT state FROM auditchain.archives ORDER BY archive LIMIT 1 OFFSET 3}), 'expired', 'until the hold is lifted');
+
+# A directory that is gone stops nothing else, and nothing is lost.
+rename $archives, "$archives.away" or die $!;
+my (undef, $stdout, $stderr) = $node->psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days')});
+like($stderr, qr/could not open "events" in the archive directory\n.*No such file/, 'without the directory');
+rename "$archives.away", $archives or die $!;
+check_intact('directory back');
+is($node->safe_psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days') IS NOT NULL}), 't', 'a rerun finishes');
+check_intact('rerun');
+is(trouble_in($node) =~ /PANIC|TRAP|signal/ ? 1 : 0, 0, 'no crash');
+
+done_testing();
