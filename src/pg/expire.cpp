@@ -78,19 +78,20 @@ bool is_held_in_table(const Log& log, const DueArchive& due) {
     return found;
 }
 
-bool is_gone(const DueArchive& due) {
-    return due.file.path == nullptr ? get_rel_name(due.table) == nullptr : is_file_gone(due.file);
-}
-
-bool is_held(const Log& log, const DueArchive& due) {
-    return due.file.path == nullptr ? is_held_in_table(log, due)
-                                    : is_held_in_file(log, due.archive, due.file);
+bool may_expire(const Log& log, const DueArchive& due) {
+    if (due.file.path != nullptr) {
+        return may_expire_file(log, due.archive, due.file);
+    }
+    return get_rel_name(due.table) == nullptr || !is_held_in_table(log, due);
 }
 
 std::int64_t delete_archived(const DueArchive& due) {
     if (due.file.path != nullptr) {
         remove_file_at_commit(due.file.path);
         return due.entries;
+    }
+    if (get_rel_name(due.table) == nullptr) {
+        return 0;
     }
     EntryRemover* remover = open_entry_remover(due.table);
     std::int64_t entries = 0;
@@ -132,11 +133,10 @@ std::int64_t expire_archives(const Log& log) {
     std::int64_t expired = 0;
     remove_expired_files(log);
     for (const DueArchive& due : read_due_archives(log)) {
-        bool gone = is_gone(due);
-        if (!gone && is_held(log, due)) {
+        if (!may_expire(log, due)) {
             continue;
         }
-        std::int64_t deleted = gone ? 0 : delete_archived(due);
+        std::int64_t deleted = delete_archived(due);
         record_expiry(log, due, deleted, actor);
         expired += deleted;
     }

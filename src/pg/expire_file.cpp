@@ -50,83 +50,96 @@ bool matches_any(Oid log, Tuplestorestate* rows, const char* condition) {
     return found;
 }
 
-// What keeps the file from being read and known to be the one that was archived; nullptr: nothing.
-const char* read_rows(const Log& log, std::int64_t archive, const RecordedFile& recorded,
-                      Restoring* restoring) {
-    int fd = open_archive_file(recorded.path);
-    if (fd < 0) {
-        return pstrdup(strerror(errno));
+// Opens the file, or returns nullptr and why that fails.
+OwnedFile* open_recorded(const RecordedFile& recorded, const char** fault) {
+    *fault = has_archive_directory() ? path_fault(recorded.path)
+                                     : "auditchain.archive_directory is empty";
+    int fd = *fault == nullptr ? open_archive_file(recorded.path) : -1;
+    if (fd < 0 && *fault == nullptr) {
+        *fault = pstrdup(strerror(errno));
     }
-    OwnedFile* file = own_file(fd);
+    return fd < 0 ? nullptr : own_file(fd);
+}
+
+// What keeps the file from being known as the one that was archived; nullptr: nothing.
+const char* read_recorded(const Log& log, const RecordedFile& recorded,
+                          BundleFileContents* contents) {
+    const char* fault;
+    OwnedFile* file = open_recorded(recorded, &fault);
+    if (file == nullptr) {
+        return fault;
+    }
+    *contents = read_bundle_file(file->fd, log, nullptr);
+    close_file(file);
+    bool same = contents->size == recorded.size && contents->sha256 == recorded.sha256;
+    return same ? nullptr : "it is not the file that was recorded";
+}
+
+// Reads the entries of a file that is known to be intact.
+const char* read_rows(const Log& log, const RecordedFile& recorded, Restoring* restoring) {
+    const char* fault;
+    OwnedFile* file = open_recorded(recorded, &fault);
+    if (file == nullptr) {
+        return fault;
+    }
     BundleEntryReceiver receiver = {restore_entry, restoring};
     BundleFileContents contents = read_bundle_file(file->fd, log, &receiver);
     close_file(file);
-    if (contents.unusable != nullptr) {
-        return contents.unusable;
-    }
-    if (contents.size != recorded.size || contents.sha256 != recorded.sha256) {
-        return "it is not the file that was recorded";
-    }
-    return ranges_fault(log, archive, *contents.verdict);
+    return contents.unusable != nullptr || contents.sha256 == recorded.sha256
+               ? contents.unusable
+               : "it changes while it is read";
 }
 
-bool is_recorded_file(const Log& log, const RecordedFile& recorded) {
-    require_safe_path(recorded.path, "the archive's file cannot be opened");
-    int fd = open_archive_file(recorded.path);
-    if (fd < 0) {
-        return false;
-    }
-    OwnedFile* file = own_file(fd);
-    BundleFileContents contents = read_bundle_file(file->fd, log, nullptr);
-    close_file(file);
-    return contents.size == recorded.size && contents.sha256 == recorded.sha256;
-}
-
-}  // namespace
-
-bool is_file_gone(const RecordedFile& recorded) {
-    require_safe_path(recorded.path, "the archive's file cannot be opened");
-    int fd = open_archive_file(recorded.path);
-    bool gone = fd < 0 && errno == ENOENT;
-    if (fd >= 0) {
-        close_file(own_file(fd));
-    }
-    return gone;
-}
-
-bool is_held_in_file(const Log& log, std::int64_t archive, const RecordedFile& recorded) {
-    const char* held = held_condition(log, log.relation);
-    if (held == nullptr) {
-        return false;
-    }
+// Whether a hold matches an entry of the file, unless it cannot be told, for this reason.
+bool is_held_in_file(const Log& log, const RecordedFile& recorded, const char* held,
+                     const char** fault) {
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "auditchain held entries",
                                                   ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
     Relation relation = table_open(log.relation, AccessShareLock);
     Restoring restoring = {make_row_reader(log, RelationGetDescr(relation)),
                            tuplestore_begin_heap(false, false, work_mem)};
-    const char* fault = read_rows(log, archive, recorded, &restoring);
+    const char* unreadable = read_rows(log, recorded, &restoring);
     MemoryContextSwitchTo(caller);  // which outlives what SPI keeps of a named relation
-    bool keep = fault != nullptr || matches_any(log.relation, restoring.rows, held);
+    *fault = unreadable == nullptr ? nullptr : pstrdup(unreadable);
+    bool found = unreadable == nullptr && matches_any(log.relation, restoring.rows, held);
+    tuplestore_end(restoring.rows);
+    table_close(relation, NoLock);
+    MemoryContextDelete(context);
+    return found;
+}
+
+// Whether the file may go, unless that cannot be told, for this reason.
+bool may_remove(const Log& log, std::int64_t archive, const RecordedFile& recorded,
+                const char** fault) {
+    BundleFileContents contents;
+    *fault = read_recorded(log, recorded, &contents);
+    const char* held = *fault == nullptr ? held_condition(log, log.relation) : nullptr;
+    if (*fault != nullptr || held == nullptr) {
+        return *fault == nullptr;
+    }
+    *fault = contents.unusable != nullptr ? contents.unusable
+                                          : ranges_fault(log, archive, *contents.verdict);
+    return *fault == nullptr && !is_held_in_file(log, recorded, held, fault) && *fault == nullptr;
+}
+
+}  // namespace
+
+bool may_expire_file(const Log& log, std::int64_t archive, const RecordedFile& recorded) {
+    const char* fault;
+    bool may = may_remove(log, archive, recorded, &fault);
     if (fault != nullptr) {
         ereport(WARNING, errcode(ERRCODE_AC_DAMAGED_LOG),
                 errmsg("archive %lld of log \"%s\" is past its time, and is kept",
                        static_cast<long long>(archive), get_rel_name(log.relation)),
-                errdetail("The log has holds, and %s cannot tell what they match: %s.",
-                          recorded.path, fault),
+                errdetail("It cannot be told what %s has: %s.", recorded.path, fault),
                 errhint("SELECT * FROM auditchain.verify_archive(%lld)",
                         static_cast<long long>(archive)));
     }
-    tuplestore_end(restoring.rows);
-    table_close(relation, NoLock);
-    MemoryContextDelete(context);
-    return keep;
+    return may;
 }
 
 void remove_expired_files(const Log& log) {
-    if (!has_archive_directory()) {
-        return;
-    }
     query_catalog(
         "SELECT archive_id FROM auditchain.archive "
         "WHERE log_id = $1 AND expired_at IS NOT NULL AND file IS NOT NULL",
@@ -136,8 +149,9 @@ void remove_expired_files(const Log& log) {
         bool null;
         std::int64_t archive = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null));
         RecordedFile recorded = read_recorded_file(archive);
-        // By now it may be another.
-        if (is_recorded_file(log, recorded)) {
+        // There is nothing in most places, and in others it may be another by now.
+        BundleFileContents contents;
+        if (read_recorded(log, recorded, &contents) == nullptr) {
             remove_file_at_commit(recorded.path);
         }
     }

@@ -189,6 +189,30 @@ COPY (SELECT WHERE false) TO PROGRAM :'back';
 SELECT files();
 SELECT auditchain.expire('events');
 SELECT files();
+-- What is away may be held: it is kept, and noticed, and still there when it is back.
+\set away 'mv ' :directory '/events ' :directory '/away'
+\set back 'mv ' :directory '/away ' :directory '/events'
+SELECT count(*) AS tombstones FROM auditchain.operations WHERE log = 'test_files.events' AND event = 'expired' \gset
+SELECT auditchain.expire('events');
+COPY (SELECT WHERE false) TO PROGRAM :'away';
+SET client_min_messages = error;
+SELECT auditchain.expire('events');
+SET client_min_messages = warning;
+SELECT v.intact, regexp_replace(v.message, '(file \S+:|archive \d+)', 'FILE', 'g') AS message
+FROM auditchain.archives a, auditchain.verify_archive(archive) v WHERE log = 'events'::regclass AND state = 'kept';
+COPY (SELECT WHERE false) TO PROGRAM :'back';
+SELECT auditchain.expire('events');
+SELECT files();
+-- Nor does it expire because it is away, or is another, when there are no holds.
+BEGIN;
+SELECT count(auditchain.lift_hold(hold, 'a test')) AS lifted FROM auditchain.holds WHERE log = 'events'::regclass AND lifted_at IS NULL;
+COPY (SELECT WHERE false) TO PROGRAM :'away';
+SET client_min_messages = error;
+SELECT auditchain.expire('events');
+SET client_min_messages = warning;
+COPY (SELECT WHERE false) TO PROGRAM :'back';
+ROLLBACK;
+SELECT count(*) - :tombstones AS more FROM auditchain.operations WHERE log = 'test_files.events' AND event = 'expired';
 -- A hold on what cannot be read keeps it.
 SELECT :'directory' || '/' || file AS path FROM auditchain.archives WHERE log = 'events'::regclass AND state = 'kept' \gset
 \set deed 'cp ' :path ' ' :directory '/copy && printf x >> ' :path
@@ -198,6 +222,11 @@ SELECT auditchain.expire('events');
 SET client_min_messages = warning;
 SELECT files();
 SELECT auditchain.lift_hold(:hold, 'closed');
+-- And it is not deleted without holds, as it is not what was archived.
+SET client_min_messages = error;
+SELECT auditchain.expire('events');
+SET client_min_messages = warning;
+SELECT files();
 \set undo 'cp ' :directory '/copy ' :path
 COPY (SELECT WHERE false) TO PROGRAM :'undo';
 SELECT auditchain.expire('events');

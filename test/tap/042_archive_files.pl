@@ -211,8 +211,20 @@ is($node->safe_psql('postgres', q{SELECT state FROM auditchain.archives ORDER BY
 rename $archives, "$archives.away" or die $!;
 my (undef, $stdout, $stderr) = $node->psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days')});
 like($stderr, qr/could not open "events" in the archive directory\n.*No such file/, 'without the directory');
+my ($away) = $node->safe_psql('postgres', q{SELECT count(*) FROM auditchain.archives WHERE state = 'kept'});
+(undef, $stdout, $stderr) = $node->psql('postgres', q{
+	BEGIN;
+	SELECT auditchain.set_retention('events', '2 years', '1 year', 'file:events', 'storage');
+	SELECT 'expired', auditchain.expire('events');
+	SELECT 'kept', count(*) FROM auditchain.archives WHERE state = 'kept';
+	COMMIT});
+like($stdout, qr/^expired\|0\nkept\|$away$/m, 'what is away is kept');
+like($stderr, qr/WARNING:  archive \d+ of log "events" is past its time, and is kept\nDETAIL:  It cannot be told what events\S+ has: No such file or directory/,
+	'with a WARNING');
 rename "$archives.away", $archives or die $!;
 check_intact('directory back');
+is($node->safe_psql('postgres', q{SELECT auditchain.expire('events') > 600}), 't', 'it expires when it is back');
+check_intact('expired when it is back');
 is($node->safe_psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days') IS NOT NULL}), 't', 'a rerun finishes');
 check_intact('rerun');
 is(trouble_in($node) =~ /PANIC|TRAP|signal/ ? 1 : 0, 0, 'no crash');
