@@ -114,7 +114,8 @@ bool may_remove(const Log& log, std::int64_t archive, const RecordedFile& record
                 const char** fault) {
     BundleFileContents contents;
     *fault = read_recorded(log, recorded, &contents);
-    const char* held = *fault == nullptr ? held_condition(log, log.relation) : nullptr;
+    const char* held =
+        *fault == nullptr ? held_condition(log, log.relation, RowsFrom::payloads) : nullptr;
     if (*fault != nullptr || held == nullptr) {
         return *fault == nullptr;
     }

@@ -7,14 +7,39 @@
 #include "pg/retention.h"
 
 extern "C" {
+#include <catalog/pg_type.h>
 #include <executor/spi.h>
 #include <mb/pg_wchar.h>
+#include <miscadmin.h>
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
+#include <utils/typcache.h>
 }
 
 namespace auditchain::pg {
 namespace {
+
+// Whether payloads tell all of a value of the type. Of an array whose elements are arrays in JSON,
+// or may be, they do not tell the dimensions, nor a JSON null from NULL.
+bool is_told_by_payloads(Oid type) {
+    check_stack_depth();
+    type = getBaseType(type);
+    if (Oid element = get_element_type(type); OidIsValid(element)) {
+        element = getBaseType(element);
+        return element != JSONBOID && !OidIsValid(get_element_type(element)) &&
+               is_told_by_payloads(element);
+    }
+    if (get_typtype(type) != TYPTYPE_COMPOSITE) {
+        return true;
+    }
+    TupleDesc fields = lookup_rowtype_tupdesc_copy(type, -1);
+    bool told = true;
+    for (int i = 0; i < fields->natts; i++) {
+        Form_pg_attribute field = TupleDescAttr(fields, i);
+        told = told && (field->attisdropped || is_told_by_payloads(field->atttypid));
+    }
+    return told;
+}
 
 // The column that a member of payloads is in; nullptr: the relation has none.
 const char* column_of(const Log& log, Oid relation, const char* member) {
@@ -29,12 +54,18 @@ const char* column_of(const Log& log, Oid relation, const char* member) {
     return nullptr;
 }
 
-// What a hold matches, as SQL. A column that the relation has not got cannot tell, so all entries
-// are held.
-void append_hold(StringInfo sql, const Log& log, Oid relation, Jsonb* matching) {
+bool is_told(Oid relation, const char* column, RowsFrom rows) {
+    return rows == RowsFrom::table ||
+           is_told_by_payloads(get_atttype(relation, get_attnum(relation, column)));
+}
+
+// What a hold matches, as SQL. A column that the relation has not got, or whose values are not what
+// they were, cannot tell, so all entries are held.
+void append_hold(StringInfo sql, const Log& log, Oid relation, Jsonb* matching, RowsFrom rows) {
     appendStringInfoString(sql, "(true");
     for_each_filter_member(matching, [&](const char* member, JsonbValue* value) {
-        if (const char* column = column_of(log, relation, member)) {
+        const char* column = column_of(log, relation, member);
+        if (column != nullptr && is_told(relation, column, rows)) {
             appendStringInfoString(sql, " AND ");
             append_filter(sql, relation, column, value);
         }
@@ -68,7 +99,7 @@ void require_sound_condition(const Log& log, Jsonb* matching) {
     StringInfoData sql;
     initStringInfo(&sql);
     appendStringInfo(&sql, "SELECT FROM %s e WHERE ", qualified_name(log.relation));
-    append_hold(&sql, log, log.relation, matching);
+    append_hold(&sql, log, log.relation, matching, RowsFrom::table);
     SPI_freeplan(SPI_prepare(sql.data, 0, nullptr));
 }
 
@@ -115,7 +146,7 @@ Oid require_held_log(std::int64_t hold) {
 
 }  // namespace
 
-const char* held_condition(const Log& log, Oid relation) {
+const char* held_condition(const Log& log, Oid relation, RowsFrom rows_from) {
     query_catalog(
         "SELECT matching FROM auditchain.legal_hold WHERE log_id = $1 AND lifted_at IS NULL "
         "ORDER BY hold_id",
@@ -130,7 +161,8 @@ const char* held_condition(const Log& log, Oid relation) {
         bool null;
         appendStringInfoString(&sql, i == 0 ? "(" : " OR ");
         append_hold(&sql, log, relation,
-                    DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null)));
+                    DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null)),
+                    rows_from);
     }
     appendStringInfoChar(&sql, ')');
     return sql.data;

@@ -5,9 +5,12 @@
 
 namespace auditchain::pg {
 
+// Where rows are from: a table, or read back from payloads, which do not tell all of some values.
+enum class RowsFrom { table, payloads };
+
 // SQL for a condition that is true of the rows `e` that some hold of the log matches, and true or
 // NULL of no other; nullptr where there is no hold. The relation is the log, or an archive of it,
 // whose columns are named as members of payloads. SPI is connected.
-const char* held_condition(const Log& log, Oid relation);
+const char* held_condition(const Log& log, Oid relation, RowsFrom rows = RowsFrom::table);
 
 }  // namespace auditchain::pg

@@ -233,7 +233,29 @@ SELECT auditchain.expire('events');
 SELECT files();
 SELECT intact, total_events, message FROM auditchain.verify('events');
 
-SELECT auditchain.release(log, 'end of test') FROM unnest('{events,others}'::regclass[]) log;
+-- What payloads do not tell of arrays of jsonb, a hold goes without: it holds what it may match.
+CREATE DOMAIN tags AS jsonb[];
+CREATE DOMAIN numbers AS int[];
+CREATE TYPE tagged AS (tags tags);
+CREATE TABLE holding (at timestamptz, tags tags, pairs tagged[], lists numbers[], numbers int[], tenant text);
+SELECT auditchain.protect('holding', lanes => 1);
+SELECT auditchain.set_retention('holding', keep => '90 days', hot => '1 day', destination => 'file:holding');
+INSERT INTO holding SELECT '2024-01-01'::timestamptz + i * interval '1 hour', ARRAY['null'::jsonb], ARRAY[ROW(ARRAY[['1'::jsonb]])::tagged],
+    ARRAY[['{1}'::numbers]], '{{1,2}}', 'a' FROM generate_series(1, 5) i;
+SELECT auditchain.archive('holding', '2025-01-01') IS NOT NULL AS archived;
+-- All are held but those whose other values are told, and differ.
+CREATE FUNCTION deleted_under(matching jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE deleted bigint;
+BEGIN
+    PERFORM auditchain.hold('holding', 'a test', matching);
+    deleted := auditchain.expire('holding');
+    RAISE EXCEPTION USING MESSAGE = deleted::text;
+EXCEPTION WHEN raise_exception THEN RETURN SQLERRM;
+END $$;
+SELECT matching, deleted_under(matching) FROM unnest(ARRAY['{"tags": "{\"null\"}"}', '{"pairs": "{\"({{1}})\"}"}', '{"lists": "{{\"{1}\"}}"}',
+    '{"numbers": "{{1,2}}"}', '{"numbers": "{1,2}"}', '{"tags": "{\"null\"}", "tenant": "b"}', '{"tenant": "b"}', '{"tenant": "a"}']::jsonb[]) matching;
+
+SELECT auditchain.release(log, 'end of test') FROM unnest('{events,others,holding}'::regclass[]) log;
 DROP OWNED BY regress_auditchain_files;
 DROP ROLE regress_auditchain_files;
 DROP SCHEMA test_files CASCADE;
