@@ -65,7 +65,8 @@ CREATE TABLE auditchain.archive (
     expire_reason text,
     file         text,
     file_size    bigint,
-    file_sha256  bytea
+    file_sha256  bytea,
+    made_in      text NOT NULL
 );
 CREATE INDEX archive_log_id_idx ON auditchain.archive (log_id);
 COMMENT ON TABLE auditchain.archive IS 'Archives: entries that have left their logs by retention';
@@ -87,6 +88,8 @@ COMMENT ON COLUMN auditchain.archive.expire_reason IS 'By which policy';
 COMMENT ON COLUMN auditchain.archive.file IS 'The file that has its entries, below auditchain.archive_directory; NULL: a table has';
 COMMENT ON COLUMN auditchain.archive.file_size IS 'Size of the file';
 COMMENT ON COLUMN auditchain.archive.file_sha256 IS 'SHA-256 of the file';
+COMMENT ON COLUMN auditchain.archive.made_in IS
+    'Cluster, database, table and timeline that made it, as in incarnation.recorded_in: no other deletes its file';
 
 CREATE TABLE auditchain.archive_range (
     log_id            uuid NOT NULL,

@@ -10,6 +10,7 @@
 #include "pg/entry.h"
 #include "pg/errors.h"
 #include "pg/key_ring.h"
+#include "pg/incarnation.h"
 #include "pg/operations.h"
 #include "pg/progress.h"
 #include "pg/receipt.h"
@@ -79,8 +80,9 @@ void record_archive(const Archiving& work, const ArchiveTotals& totals) {
     bool file = is_file(work);
     change_catalog(
         "INSERT INTO auditchain.archive (archive_id, log_id, destination, relation, before, "
-        "newest_entry, entries, chains, digest, created_by, file, file_size, file_sha256) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "newest_entry, entries, chains, digest, created_by, file, file_size, file_sha256, "
+        "made_in) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         {{INT8OID, Int64GetDatum(work.selected.archive)},
          uuid_arg(work.log->id),
          text_arg(work.policy),
@@ -93,7 +95,8 @@ void record_archive(const Archiving& work, const ArchiveTotals& totals) {
          text_arg(work.actor),
          text_arg(work.file.path),
          {INT8OID, Int64GetDatum(work.file.size), !file},
-         {BYTEAOID, digest_datum(work.file.sha256), !file}});
+         {BYTEAOID, digest_datum(work.file.sha256), !file},
+         text_arg(identity_of(*work.log))});
     record_operation(work.log->relation, work.log->id,
                      {"archived", work.actor, nullptr, describe_archive(work, totals)});
 }

@@ -7,6 +7,7 @@
 #include "pg/errors.h"
 #include "pg/expire_file.h"
 #include "pg/hold.h"
+#include "pg/incarnation.h"
 #include "pg/operations.h"
 #include "pg/retention.h"
 
@@ -27,16 +28,17 @@ struct DueArchive {
     const char* digest;
     std::int64_t entries;
     const char* policy;  // "keep 7 years"
+    bool foreign;        // a file that another database, or life of this one, has made
 };
 
 std::span<DueArchive> read_due_archives(const Log& log) {
     query_catalog(
         "SELECT archive_id, a.relation::oid, entries, 'keep ' || (keep::text), "
-        "encode(digest, 'hex') "
+        "encode(digest, 'hex'), file IS NOT NULL AND made_in <> $2 "
         "FROM auditchain.archive AS a JOIN auditchain.retention_policy USING (log_id) "
         "WHERE log_id = $1 AND expired_at IS NULL AND newest_entry < now() - keep "
         "ORDER BY archive_id",
-        {uuid_arg(log.id)});
+        {uuid_arg(log.id), text_arg(identity_of(log))});
     SPITupleTable* rows = SPI_tuptable;
     auto* due = static_cast<DueArchive*>(palloc((rows->numvals + 1) * sizeof(DueArchive)));
     for (std::uint64_t i = 0; i < rows->numvals; i++) {
@@ -49,7 +51,8 @@ std::span<DueArchive> read_due_archives(const Log& log) {
                   read_recorded_file(archive),
                   SPI_getvalue(row, descriptor, 5),
                   DatumGetInt64(SPI_getbinval(row, descriptor, 3, &null)),
-                  SPI_getvalue(row, descriptor, 4)};
+                  SPI_getvalue(row, descriptor, 4),
+                  DatumGetBool(SPI_getbinval(row, descriptor, 6, &null))};
     }
     return {due, rows->numvals};
 }
@@ -124,6 +127,16 @@ void record_expiry(const Log& log, const DueArchive& due, std::int64_t deleted, 
     record_operation(log.relation, log.id, {"expired", actor, due.policy, details});
 }
 
+void warn_of_foreign(const Log& log, int archives) {
+    ereport(WARNING, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+            errmsg("%d archives of log \"%s\" are past their time, and are kept", archives,
+                   get_rel_name(log.relation)),
+            errdetail("Their files were made by another database that this one is a copy of, or "
+                      "before a restore or promotion, and may be needed there."),
+            errhint("docs/operations.md says, under \"Files of archives\", how this database takes "
+                    "them over."));
+}
+
 }  // namespace
 
 std::int64_t expire_archives(const Log& log) {
@@ -131,14 +144,19 @@ std::int64_t expire_archives(const Log& log) {
     OwnerWork owner = begin_owner_work(log);
     PushActiveSnapshot(GetLatestSnapshot());
     std::int64_t expired = 0;
+    int foreign = 0;
     remove_expired_files(log);
     for (const DueArchive& due : read_due_archives(log)) {
-        if (!may_expire(log, due)) {
+        foreign += due.foreign;
+        if (due.foreign || !may_expire(log, due)) {
             continue;
         }
         std::int64_t deleted = delete_archived(due);
         record_expiry(log, due, deleted, actor);
         expired += deleted;
+    }
+    if (foreign > 0) {
+        warn_of_foreign(log, foreign);
     }
     PopActiveSnapshot();
     end_owner_work(owner);

@@ -4,6 +4,7 @@
 #include "pg/archive_file.h"
 #include "pg/errors.h"
 #include "pg/hold.h"
+#include "pg/incarnation.h"
 #include "pg/row_reader.h"
 
 extern "C" {
@@ -143,8 +144,8 @@ bool may_expire_file(const Log& log, std::int64_t archive, const RecordedFile& r
 void remove_expired_files(const Log& log) {
     query_catalog(
         "SELECT archive_id FROM auditchain.archive "
-        "WHERE log_id = $1 AND expired_at IS NOT NULL AND file IS NOT NULL",
-        {uuid_arg(log.id)});
+        "WHERE log_id = $1 AND expired_at IS NOT NULL AND file IS NOT NULL AND made_in = $2",
+        {uuid_arg(log.id), text_arg(identity_of(log))});
     SPITupleTable* rows = SPI_tuptable;
     for (std::uint64_t i = 0; i < rows->numvals; i++) {
         bool null;

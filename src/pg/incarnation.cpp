@@ -11,12 +11,6 @@ extern "C" {
 namespace auditchain::pg {
 namespace {
 
-// What a restored or promoted copy has otherwise. A copy of the data directory that was put back
-// without a new timeline has it alike: a witness sees that.
-const char* identity_of(const Log& log) {
-    return psprintf("%s/%u, timeline %u", this_database(), log.relation, GetWALInsertionTimeLine());
-}
-
 // Eight random digits, so that two restores of one dump differ.
 const char* random_digits() {
     std::uint32_t random;
@@ -33,6 +27,10 @@ char* result_text(int column) {
 }
 
 }  // namespace
+
+const char* identity_of(const Log& log) {
+    return psprintf("%s/%u, timeline %u", this_database(), log.relation, GetWALInsertionTimeLine());
+}
 
 char* uuid_text(const pg_uuid_t& id) {
     return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id)));

@@ -19,6 +19,11 @@ Incarnation newest_incarnation(const Log& log);
 // connected; the caller holds the log's lock of sealers.
 Incarnation current_incarnation(const Log& log, std::int64_t tree_size);
 
+// The cluster, database, table and timeline that a log is in: what a restored or promoted copy has
+// otherwise. A copy of the data directory that was put back without a new timeline has it alike: a
+// witness sees that. palloc'd.
+const char* identity_of(const Log& log);
+
 // A uuid as text in lower case, palloc'd.
 char* uuid_text(const pg_uuid_t& id);
 

@@ -186,7 +186,33 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", $node->connstr('postgre
 $node->safe_psql('postgres', 'CREATE DATABASE copy');
 $node->command_ok([ 'pg_restore', '-d', $node->connstr('copy'), "$dir/dump" ], 'restore');
 check_intact('restored', $node, 'copy');
-$node->safe_psql('postgres', 'DROP DATABASE copy');
+
+# Copies see the same files, and delete none of them.
+my @originals = files();
+my $shorten = q{SELECT auditchain.set_retention('events', '3 years', '1 year', 'file:events', 'a copy'); SELECT 'expired', auditchain.expire('events')};
+my $adopt = q{
+	CALL auditchain.checkpoint('events');
+	UPDATE auditchain.archive AS a SET made_in = (SELECT recorded_in FROM auditchain.incarnation AS i
+		WHERE i.log_id = a.log_id ORDER BY incarnation DESC LIMIT 1)};
+$node->safe_psql('postgres', 'CREATE DATABASE clone TEMPLATE postgres');
+for my $copy ('copy', 'clone')
+{
+	my (undef, $stdout, $stderr) = $node->psql($copy, $shorten);
+	like($stdout, qr/^expired\|0$/m, "$copy: nothing expires");
+	like($stderr, qr/WARNING:  \d\d archives of log "events" are past their time, and are kept\n/, "$copy: with a WARNING");
+	is(join(' ', files()), join(' ', @originals), "$copy: the files are there");
+	is($node->safe_psql($copy, "$adopt; BEGIN; SELECT auditchain.expire('events') > 900; ROLLBACK"), 't', "$copy: unless they are taken over");
+	$node->safe_psql('postgres', "DROP DATABASE $copy");
+}
+my $beside = PostgreSQL::Test::Cluster->new('beside');
+$beside->init_from_backup($node, 'backup', has_streaming => 1);
+$beside->start;
+$beside->promote;
+my (undef, $out, $err) = $beside->psql('postgres', $shorten);
+like($out, qr/^expired\|0$/m, 'promoted: nothing expires');
+like($err, qr/WARNING:  \d\d archives/, 'promoted: with a WARNING');
+is(join(' ', files()), join(' ', @originals), 'promoted: the files are there');
+$beside->stop;
 
 # Years pass: what is past keep expires, but for what is held.
 my $held = $node->safe_psql('postgres', q{SELECT id FROM events_restored_1 ORDER BY id LIMIT 1});
