@@ -9,10 +9,12 @@
 
 extern "C" {
 #include <access/table.h>
+#include <access/xact.h>
 #include <executor/spi.h>
 #include <miscadmin.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
+#include <utils/resowner.h>
 #include <utils/tuplestore.h>
 }
 
@@ -91,6 +93,39 @@ const char* read_rows(const Log& log, const RecordedFile& recorded, Restoring* r
                : "it changes while it is read";
 }
 
+// The same in a subtransaction: an entry that cannot be read back keeps its archive, and stops
+// nothing else.
+const char* try_read_rows(const Log& log, const RecordedFile& recorded, Relation relation,
+                          Tuplestorestate* rows) {
+    MemoryContext caller = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    const char* volatile fault = nullptr;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(caller);
+    PG_TRY();
+    {
+        Restoring restoring = {make_row_reader(log, RelationGetDescr(relation)), rows};
+        fault = read_rows(log, recorded, &restoring);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(caller);
+        ErrorData* error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(caller);
+        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
+            ReThrowError(error);
+        }
+        fault = error->message;
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(caller);
+    CurrentResourceOwner = owner;
+    return fault;
+}
+
 // Whether a hold matches an entry of the file, unless it cannot be told, for this reason.
 bool is_held_in_file(const Log& log, const RecordedFile& recorded, const char* held,
                      const char** fault) {
@@ -98,13 +133,12 @@ bool is_held_in_file(const Log& log, const RecordedFile& recorded, const char* h
                                                   ALLOCSET_DEFAULT_SIZES);
     MemoryContext caller = MemoryContextSwitchTo(context);
     Relation relation = table_open(log.relation, AccessShareLock);
-    Restoring restoring = {make_row_reader(log, RelationGetDescr(relation)),
-                           tuplestore_begin_heap(false, false, work_mem)};
-    const char* unreadable = read_rows(log, recorded, &restoring);
+    Tuplestorestate* rows = tuplestore_begin_heap(false, false, work_mem);
+    const char* unreadable = try_read_rows(log, recorded, relation, rows);
     MemoryContextSwitchTo(caller);  // which outlives what SPI keeps of a named relation
     *fault = unreadable == nullptr ? nullptr : pstrdup(unreadable);
-    bool found = unreadable == nullptr && matches_any(log.relation, restoring.rows, held);
-    tuplestore_end(restoring.rows);
+    bool found = unreadable == nullptr && matches_any(log.relation, rows, held);
+    tuplestore_end(rows);
     table_close(relation, NoLock);
     MemoryContextDelete(context);
     return found;

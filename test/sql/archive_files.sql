@@ -255,7 +255,24 @@ END $$;
 SELECT matching, deleted_under(matching) FROM unnest(ARRAY['{"tags": "{\"null\"}"}', '{"pairs": "{\"({{1}})\"}"}', '{"lists": "{{\"{1}\"}}"}',
     '{"numbers": "{{1,2}}"}', '{"numbers": "{1,2}"}', '{"tags": "{\"null\"}", "tenant": "b"}', '{"tenant": "b"}', '{"tenant": "a"}']::jsonb[]) matching;
 
-SELECT auditchain.release(log, 'end of test') FROM unnest('{events,others,holding}'::regclass[]) log;
+-- What does not read back into its column keeps its archive, and stops nothing else.
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE TABLE moods (at timestamptz, mood mood, tenant text);
+SELECT auditchain.protect('moods', lanes => 1);
+SELECT auditchain.set_retention('moods', keep => '90 days', hot => '1 day', destination => 'file:moods');
+INSERT INTO moods SELECT '2024-01-01'::timestamptz + i * interval '1 hour', (CASE WHEN i < 5 THEN 'glad' ELSE 'sad' END)::mood, 'a' FROM generate_series(1, 5) i;
+SELECT auditchain.archive('moods', '2025-01-01') IS NOT NULL AS archived;
+SELECT auditchain.hold('moods', 'a test', '{"tenant": "b"}') IS NOT NULL AS held;
+INSERT INTO moods VALUES ('2025-01-01', 'sad', 'a'), ('2025-01-02', 'sad', 'a');
+UPDATE pg_enum SET enumlabel = 'happy' WHERE enumlabel = 'glad' AND enumtypid = 'mood'::regtype;
+SET client_min_messages = error;
+SELECT archived, expired FROM auditchain.apply_retention() WHERE log = 'moods'::regclass;
+SET client_min_messages = warning;
+SELECT entries, state FROM auditchain.archives WHERE log = 'moods'::regclass ORDER BY archive;
+UPDATE pg_enum SET enumlabel = 'glad' WHERE enumlabel = 'happy' AND enumtypid = 'mood'::regtype;
+SELECT auditchain.expire('moods') AS expired;
+
+SELECT auditchain.release(log, 'end of test') FROM unnest('{events,others,holding,moods}'::regclass[]) log;
 DROP OWNED BY regress_auditchain_files;
 DROP ROLE regress_auditchain_files;
 DROP SCHEMA test_files CASCADE;
