@@ -31,10 +31,11 @@ void add_pending(const char* path, bool at_commit) {
     pending = file;
 }
 
-// The transaction is over: there is nobody left to give an error to.
+// The transaction is over: an error would be a PANIC. So nothing goes to the client, whose encoding
+// may not have what is in the path.
 void remove_now(const PendingFile& file) {
     if (!remove_archive_file(file.path)) {
-        ereport(WARNING, errcode(ERRCODE_AC_ARCHIVE_FILE),
+        ereport(LOG_SERVER_ONLY, errcode(ERRCODE_AC_ARCHIVE_FILE),
                 errmsg("could not remove \"%s\" from the archive directory", file.path),
                 errdetail("%m."),
                 errhint(file.at_commit ? "auditchain.expire() will try again."
@@ -46,10 +47,10 @@ void remove_now(const PendingFile& file) {
 void end_pending(int level, bool committed) {
     while (pending != nullptr && pending->level >= level) {
         PendingFile* file = pending;
+        pending = file->next;
         if (file->at_commit == committed) {
             remove_now(*file);
         }
-        pending = file->next;
         pfree(file);
     }
 }

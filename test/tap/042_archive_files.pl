@@ -235,7 +235,7 @@ is($node->safe_psql('postgres', q{SELECT state FROM auditchain.archives ORDER BY
 
 # A directory that is gone stops nothing else, and nothing is lost.
 rename $archives, "$archives.away" or die $!;
-my (undef, $stdout, $stderr) = $node->psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days')});
+my ($outcome, $stdout, $stderr) = $node->psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days')});
 like($stderr, qr/could not open "events" in the archive directory\n.*No such file/, 'without the directory');
 my ($away) = $node->safe_psql('postgres', q{SELECT count(*) FROM auditchain.archives WHERE state = 'kept'});
 (undef, $stdout, $stderr) = $node->psql('postgres', q{
@@ -253,6 +253,31 @@ is($node->safe_psql('postgres', q{SELECT auditchain.expire('events') > 600}), 't
 check_intact('expired when it is back');
 is($node->safe_psql('postgres', q{SELECT auditchain.archive('events', now() - interval '300 days') IS NOT NULL}), 't', 'a rerun finishes');
 check_intact('rerun');
+# A file that cannot be removed when a transaction ends, under a name that the client's encoding has not got
+$node->safe_psql('postgres', q{CREATE DATABASE utf8 TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'});
+my $offset = -s $node->logfile;
+($outcome, $stdout, $stderr) = $node->psql('utf8', qq{
+	SET client_encoding = 'UTF8';
+	CREATE EXTENSION auditchain;
+	CREATE TABLE ev (id int PRIMARY KEY, at timestamptz DEFAULT now());
+	SELECT auditchain.protect('ev');
+	SELECT auditchain.set_retention('ev', '2 years', '1 year', 'file:日本');
+	INSERT INTO ev VALUES (1, now() - interval '4 years'), (2, now() - interval '3 years'), (3, now());
+	SELECT auditchain.archive('ev', now() - interval '3 years 6 months');
+	SET client_encoding = 'LATIN1';
+	BEGIN;
+	SELECT auditchain.archive('ev', now() - interval '1 year');
+	\\! chmod 500 '$archives/日本'
+	ROLLBACK;
+	SELECT 'expired ' || auditchain.expire('ev');
+	SELECT 'still here';
+	\\! chmod 700 '$archives/日本'
+});
+is($outcome, 0, 'files that cannot be removed: no error');
+like($stdout, qr/^expired 1\nstill here\z/m, 'at COMMIT or ROLLBACK');
+my @unremoved = slurp_file($node->logfile, $offset) =~ /LOG: .*could not remove "日本\/ev\.\S+\.(00000\d\.\w+)"/g;
+is_deeply([ sort @unremoved ], [ '000001.tar', '000002.tar' ], 'the log of the server tells of them');
+is($node->safe_psql('utf8', 'SELECT state FROM auditchain.archives'), 'expired', 'and they have expired');
 is(trouble_in($node) =~ /PANIC|TRAP|signal/ ? 1 : 0, 0, 'no crash');
 
 done_testing();
