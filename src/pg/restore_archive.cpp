@@ -6,6 +6,7 @@
 #include "pg/entry_scan.h"
 #include "pg/errors.h"
 #include "pg/progress.h"
+#include "pg/retention.h"
 #include "pg/row_reader.h"
 #include "pg/verify.h"
 
@@ -23,6 +24,8 @@ extern "C" {
 #include <utils/guc.h>
 #include <utils/lsyscache.h>
 }
+
+#include <unistd.h>
 
 namespace auditchain::pg {
 namespace {
@@ -100,7 +103,23 @@ void require_intact(const Log& log, const char* path, const BundleFileContents& 
     }
 }
 
+// Reads all of the bundle, so that nothing of a forged one is given to types.
+void verify_bundle(const Log& log, const char* path, int fd) {
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "auditchain bundle", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext caller = MemoryContextSwitchTo(context);
+    require_intact(log, path, read_bundle_file(fd, log, nullptr));
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
+}
+
+// Reading values runs code of the log's owner, such as the checks of domains: with the owner's
+// rights, whoever restores.
 void restore_entries(const Log& log, const char* path, int fd, Oid table) {
+    if (lseek(fd, 0, SEEK_SET) != 0) {
+        refuse_archive_file("read", path);
+    }
+    OwnerWork owner = begin_owner_work(log);
     Restoring restoring = {};
     restoring.table = table_open(table, AccessExclusiveLock);
     restoring.slot = table_slot_create(restoring.table, nullptr);
@@ -111,7 +130,9 @@ void restore_entries(const Log& log, const char* path, int fd, Oid table) {
     FreeBulkInsertState(restoring.bulk);
     ExecDropSingleTupleTableSlot(restoring.slot);
     table_close(restoring.table, NoLock);
+    // It may be another file since.
     require_intact(log, path, contents);
+    end_owner_work(owner);
 }
 
 Oid restore_archive(const Log& log, const char* path) {
@@ -122,6 +143,8 @@ Oid restore_archive(const Log& log, const char* path) {
     }
     OwnedFile* file = own_file(fd);
     begin_progress(log.relation, "restore_archive", "reading the bundle", -1);
+    verify_bundle(log, path, fd);
+    enter_phase("copying entries", -1);
     Oid table = make_table(log);
     restore_entries(log, path, fd, table);
     close_file(file);

@@ -108,8 +108,41 @@ SELECT refusal(format('SELECT auditchain.restore_archive(''kinds'', %L)', file))
 ROLLBACK;
 SELECT count(*) FROM pg_class WHERE relname LIKE 'kinds_restored%' AND relkind = 'r';
 
+-- Code of the log's owner runs with the owner's rights, whoever restores.
+CREATE ROLE test_restore_owner;
+GRANT USAGE, CREATE ON SCHEMA test_restore TO test_restore_owner;
+CREATE DOMAIN mine AS int;
+CREATE TABLE owned (id int PRIMARY KEY, at timestamptz, v mine[]);
+ALTER DOMAIN mine OWNER TO test_restore_owner;
+ALTER TABLE owned OWNER TO test_restore_owner;
+SELECT auditchain.protect('owned', lanes => 1);
+INSERT INTO owned VALUES (1, '2024-01-01', '[0:1]={7,8}'), (2, now(), '{}');
+SELECT auditchain.set_retention('owned', destination => 'file:owned');
+SELECT auditchain.archive('owned', '2024-06-01') IS NOT NULL AS archived;
+SET ROLE test_restore_owner;
+CREATE TABLE seen (who name, path text);
+CREATE FUNCTION look(int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO test_restore.seen VALUES (current_user, current_setting('search_path'));
+    RAISE WARNING 'looking at %', $1;
+    RETURN true;
+END $$;
+ALTER DOMAIN mine ADD CHECK (test_restore.look(VALUE)) NOT VALID;
+RESET ROLE;
+SELECT auditchain.restore_archive('owned', file) FROM auditchain.archives WHERE log = 'owned'::regclass;
+SELECT DISTINCT * FROM seen;
+SELECT id, v, pg_get_userbyid(relowner) = current_user AS mine FROM owned_restored_1, pg_class WHERE relname = 'owned_restored_1';
+SELECT current_setting('search_path');
+-- Of a bundle that is not intact, no value is read.
+SELECT 'printf x | dd conv=notrunc bs=1 seek=' || size - 1100 || ' of=' || quote_literal(:'directory' || '/' || file) || ' status=none' AS damage
+FROM auditchain.archives WHERE log = 'owned'::regclass \gset
+COPY (SELECT WHERE false) TO PROGRAM :'damage';
+SELECT split_part(refusal(format('SELECT auditchain.restore_archive(''owned'', %L)', file)), ':', 1) FROM auditchain.archives WHERE log = 'owned'::regclass;
+SELECT auditchain.release('owned', 'end of test');
+
 SELECT auditchain.release('kinds', 'end of test');
 DROP SCHEMA test_restore CASCADE;
+DROP ROLE test_restore_owner;
 \set clean 'rm -r ' :directory
 COPY (SELECT WHERE false) TO PROGRAM :'clean';
 ALTER SYSTEM RESET auditchain.archive_directory;
