@@ -13,6 +13,7 @@
 #include "pg/verify_archive_file.h"
 
 extern "C" {
+#include <access/xlog.h>
 #include <executor/spi.h>
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
@@ -22,6 +23,8 @@ extern "C" {
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace auditchain::pg {
@@ -44,7 +47,37 @@ const char* file_stem(const Log& log, std::int64_t archive) {
     return psprintf("%s.%s.%06lld", table, log.id_text, static_cast<long long>(archive));
 }
 
-// What a crash has left of earlier runs. Nobody else writes archives of this log now.
+// Tells this database from others of this server and of others.
+const char* database_mark() {
+    return psprintf("%016llx-%u", static_cast<unsigned long long>(GetSystemIdentifier()),
+                    MyDatabaseId);
+}
+
+// "audit_events.<log id>.000012.<this database>-<this run>.partial": a copy of the database, whose
+// log has the same id, may write below the same directory.
+const char* partial_name(const Log& log, std::int64_t archive) {
+    std::uint64_t run;
+    if (!pg_strong_random(&run, sizeof run)) {
+        ereport(ERROR, errcode(ERRCODE_AC_INTERNAL), errmsg("there are no random numbers"),
+                errdetail("The name of a file that is being written has one."),
+                errhint("Try again."));
+    }
+    return psprintf("%s.%s-%016llx%s", file_stem(log, archive), database_mark(),
+                    static_cast<unsigned long long>(run), kPartial.data());
+}
+
+// Whoever writes the file has a lock on it. Where locks cannot be had, it may be in use.
+bool is_in_use(int directory, const char* name) {
+    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool in_use = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return in_use;
+}
+
+// What a crash has left of earlier runs. Nobody else writes archives of this log now, unless a copy
+// of all of the server does, which has the same mark.
 void remove_leftovers(const Log& log, int directory) {
     int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR* entries = copy < 0 ? nullptr : fdopendir(copy);
@@ -52,10 +85,12 @@ void remove_leftovers(const Log& log, int directory) {
         close(copy);
         return;
     }
-    const char* part = psprintf(".%s.", log.id_text);
+    const char* log_part = psprintf(".%s.", log.id_text);
+    const char* database_part = psprintf(".%s-", database_mark());
     while (const dirent* entry = readdir(entries)) {
-        if (std::string_view(entry->d_name).ends_with(kPartial) &&
-            strstr(entry->d_name, part) != nullptr) {
+        const char* rest = strstr(entry->d_name, log_part);
+        if (std::string_view(entry->d_name).ends_with(kPartial) && rest != nullptr &&
+            strstr(rest, database_part) != nullptr && !is_in_use(directory, entry->d_name)) {
             unlinkat(directory, entry->d_name, 0);
         }
     }
@@ -92,6 +127,8 @@ void open_partial(ArchiveFile* file) {
         refuse_archive_file("create", path);
     }
     file->file = own_file(fd);
+    // So that nobody takes it for a leftover. Where there are no such locks, nobody does either.
+    flock(fd, LOCK_EX | LOCK_NB);
 }
 
 [[noreturn]] void refuse_written(const Log& log, const char* detail) {
@@ -125,9 +162,27 @@ void require_intact(const Log& log, std::int64_t archive, ArchiveFile* file) {
     file->sha256 = contents.sha256;
 }
 
+// Errors unless it is the very file that was written and verified that has the name now.
+void require_named(const ArchiveFile& file, const char* name) {
+    struct stat verified;
+    struct stat named;
+    if (fstat(file.file->fd, &verified) != 0 ||
+        fstatat(file.handle->fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0) {
+        refuse_archive_file("create", path_in(file.directory, name));
+    }
+    if (verified.st_dev != named.st_dev || verified.st_ino != named.st_ino) {
+        ereport(ERROR, errcode(ERRCODE_AC_ARCHIVE_FILE),
+                errmsg("\"%s\" in the archive directory is not what was written",
+                       path_in(file.directory, name)),
+                errdetail("Somebody else has put another file in its place."),
+                errhint("Nothing has been changed. Let only the server write to the directory, and "
+                        "do it again."));
+    }
+}
+
 // Gives the file a name that no other file has; never that of another.
-const char* name_file(const ArchiveFile& file) {
-    const char* stem = pnstrdup(file.partial, strlen(file.partial) - kPartial.size());
+const char* name_file(const Log& log, std::int64_t archive, const ArchiveFile& file) {
+    const char* stem = file_stem(log, archive);
     const char* name = psprintf("%s.tar", stem);
     for (int number = 2; linkat(file.handle->fd, file.partial, file.handle->fd, name, 0) != 0;
          number++) {
@@ -136,6 +191,7 @@ const char* name_file(const ArchiveFile& file) {
         }
         name = psprintf("%s-%d.tar", stem, number);
     }
+    require_named(file, name);
     return path_in(file.directory, name);
 }
 
@@ -144,7 +200,7 @@ const char* name_file(const ArchiveFile& file) {
 ArchiveFile begin_archive_file(const Log& log, std::int64_t archive, const char* directory) {
     ArchiveFile file = {};
     file.directory = directory;
-    file.partial = psprintf("%s%s", file_stem(log, archive), kPartial.data());
+    file.partial = partial_name(log, archive);
     // With that name it may be too long.
     require_safe_path(path_in(directory, file.partial), "archives cannot be in that directory");
     int handle = open_archive_directory(directory, true);
@@ -167,9 +223,9 @@ ArchiveFile begin_archive_file(const Log& log, std::int64_t archive, const char*
 void finish_archive_file(const Log& log, std::int64_t archive, ArchiveFile* file) {
     enter_phase("reading the bundle", -1);
     require_intact(log, archive, file);
-    close_file(file->file);
-    file->path = name_file(*file);
+    file->path = name_file(log, archive, *file);
     remove_file_at_abort(file->path);
+    close_file(file->file);
     if (unlinkat(file->handle->fd, file->partial, 0) != 0 || fsync(file->handle->fd) != 0) {
         refuse_archive_file("create", file->path);
     }

@@ -3,6 +3,7 @@
 
 use strict;
 use warnings;
+use Fcntl ':flock';
 use FindBin;
 use lib $FindBin::RealBin;
 use AuditLog;
@@ -278,6 +279,43 @@ like($stdout, qr/^expired 1\nstill here\z/m, 'at COMMIT or ROLLBACK');
 my @unremoved = slurp_file($node->logfile, $offset) =~ /LOG: .*could not remove "日本\/ev\.\S+\.(00000\d\.\w+)"/g;
 is_deeply([ sort @unremoved ], [ '000001.tar', '000002.tar' ], 'the log of the server tells of them');
 is($node->safe_psql('utf8', 'SELECT state FROM auditchain.archives'), 'expired', 'and they have expired');
+# A copy of the database with the same directory: the same log, the same numbers, at the same time
+$node->safe_psql('postgres', 'CREATE DATABASE original');
+$node->safe_psql('original', q{
+	CREATE EXTENSION auditchain;
+	CREATE TABLE ev (id int PRIMARY KEY, at timestamptz DEFAULT now());
+	SELECT auditchain.protect('ev');
+	SELECT auditchain.set_retention('ev', NULL, '1 year', 'file:both');
+	INSERT INTO ev VALUES (1, now() - interval '3 years'), (2, now())});
+$node->safe_psql('postgres', 'CREATE DATABASE twin TEMPLATE original');
+sub wait_in_twin
+{
+	my ($condition) = @_;
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'twin' AND $condition") or die $condition;
+	return;
+}
+my $twin = [ 'psql', '-X', '-d', $node->connstr('twin'), '-c' ];
+my $blocker = IPC::Run::start([ @$twin, 'BEGIN; LOCK auditchain.verification IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)' ], '<', '/dev/null', '>&', \my $blocked);
+wait_in_twin(q{wait_event = 'PgSleep'});
+my $archiving = IPC::Run::start([ @$twin, q{SELECT 'done', auditchain.archive('ev', now() - interval '1 year')} ], '<', '/dev/null', '>&', \my $archived);
+wait_in_twin(q{wait_event_type = 'Lock'});
+my ($in_use) = glob "$archives/both/*.partial";
+ok($in_use, 'the copy is writing an archive');
+# Three of the original's, of which a copy of the server has one open, and one of something else
+my $mark = $node->safe_psql('original', q{SELECT lpad(to_hex(system_identifier), 16, '0') || '-' || oid FROM pg_control_system(), pg_database WHERE datname = current_database()});
+(my $stem = $in_use) =~ s/\.[^.]+\.partial$//;
+write_file($_, '') for my ($leftover, $open, $other) = ("$stem.$mark-1.partial", "$stem.$mark-2.partial", "$archives/both/x.partial");
+open my $locked, '<', $open or die $!;
+flock $locked, LOCK_EX or die $!;
+is($node->safe_psql('original', q{SELECT auditchain.archive('ev', now() - interval '1 year') IS NOT NULL}), 't', 'while the original archives');
+is_deeply([ map { -e $_ ? 1 : 0 } $in_use, $leftover, $open, $other ], [ 1, 0, 1, 1 ], 'which removes its own leftovers');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'twin' AND wait_event = 'PgSleep'});
+$_->finish for $archiving, $blocker;
+like($archived, qr/done/, 'the copy archives too');
+is($node->safe_psql($_, 'SELECT v.intact FROM auditchain.archives, auditchain.verify_archive(archive) v'), 't', "$_: the archive is intact") for 'original', 'twin';
+isnt($node->safe_psql('original', 'SELECT file FROM auditchain.archives'), $node->safe_psql('twin', 'SELECT file FROM auditchain.archives'), 'each in its own file');
+unlink $open, $other;
+is(scalar(my @both = glob "$archives/both/*"), 2, 'and no others');
 is(trouble_in($node) =~ /PANIC|TRAP|signal/ ? 1 : 0, 0, 'no crash');
 
 done_testing();
