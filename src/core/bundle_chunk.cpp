@@ -75,6 +75,10 @@ class ChunkReader {
     }
 
     void add(BundleFinding finding) {
+        if (chunk_.findings.size() >= kMaxBundleFindings) {
+            ++chunk_.more_findings;
+            return;
+        }
         finding.chain = *name_;
         chunk_.findings.push_back(std::move(finding));
     }

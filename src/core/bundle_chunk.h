@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -22,6 +23,9 @@ struct BundleFinding {
 
     bool operator==(const BundleFinding&) const = default;
 };
+
+/// How many findings are kept: a forged bundle may have any number of them.
+inline constexpr std::size_t kMaxBundleFindings = 1000;
 
 /// Entries of one chain that follow each other without a gap.
 struct ChainPart {
@@ -49,7 +53,8 @@ using BundledChains = std::map<std::string, BundledChain, std::less<>>;
 struct BundleChunk {
     LeafRange leaves;
     BundledChains chains;
-    std::vector<BundleFinding> findings;
+    std::vector<BundleFinding> findings;  ///< up to kMaxBundleFindings
+    std::uint64_t more_findings = 0;      ///< that were not kept
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;      ///< of payloads
     bool leaves_in_order = true;  ///< each line begins at the leaf that the one before ended at

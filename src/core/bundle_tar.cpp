@@ -4,6 +4,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "bundle_manifest.h"
+#include "bundle_writer.h"
 #include "malformed.h"
 
 namespace auditchain {
@@ -65,6 +67,20 @@ bool all_zero(std::string_view bytes) noexcept {
     return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == '\0'; });
 }
 
+/// The biggest file of this name that a bundle may have: what a header claims is gathered.
+std::uint64_t max_size(std::string_view name) noexcept {
+    constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+    if (name.starts_with("entries/")) {
+        // What does not compress, or is encrypted, takes a little more.
+        constexpr std::uint64_t text = kMaxBundleLine + kBundleChunkText;
+        return text + text / 128;
+    }
+    if (name == kBundleManifest) {  // all chains and files
+        return kMaxBundleLine;
+    }
+    return name == kBundleHead ? 64 * kMiB : kMiB;  // the head has all holds
+}
+
 }  // namespace
 
 Header tar_header(std::string_view name, std::uint64_t size, std::uint64_t time) {
@@ -114,6 +130,9 @@ bool TarReader::read_header() {
     if (name_.empty() || (time_ && *time_ != time) ||
         std::memcmp(tar_header(name_, size, time).data(), header.data(), kTarBlock) != 0) {
         throw Malformed("a header of the tar archive is not as it was written");
+    }
+    if (size > max_size(name_)) {
+        throw Malformed(name_ + " is bigger than that file of a bundle may be");
     }
     size_ = size;
     time_ = time;

@@ -48,7 +48,8 @@ class TarReader {
     void feed(std::string_view bytes) { input_.append(bytes); }
 
     /// Return the next file, or nothing before more bytes were fed. Throws Malformed where
-    /// tar_header() and zeros would not have made these bytes.
+    /// tar_header() and zeros would not have made these bytes, and as soon as a file says that it
+    /// is bigger than that file of a bundle may be.
     std::optional<TarFile> next();
 
     /// Say that there are no more bytes. Throws Malformed unless the archive is at its end.

@@ -22,8 +22,10 @@ struct FreeDecompressor {
 /// One frame, which says how much text it has.
 std::string decompress(std::string_view file) {
     const unsigned long long size = ZSTD_getFrameContentSize(file.data(), file.size());
-    // Both errors are above every size.
-    if (size > kMaxBundleLine + kBundleChunkText ||
+    // Both errors are above every size. A block has at least a header of three bytes and one more
+    // (RFC 8878, 3.1.1.2).
+    const unsigned long long blocks = file.size() / 4;
+    if (size > kMaxBundleLine + kBundleChunkText || size > blocks * ZSTD_BLOCKSIZE_MAX ||
         ZSTD_findFrameCompressedSize(file.data(), file.size()) != file.size()) {
         throw Malformed("it is not one frame of zstd with a size of its text");
     }
@@ -184,9 +186,12 @@ void BundleVerifier::refuse_checkpoint(std::string detail) {
     of_checkpoint_.push_back({Violation::checkpoint_mismatch, {}, 0, std::move(detail)});
 }
 
-void BundleVerifier::add_finding(Violation kind, std::string chain, std::int64_t position,
-                                 std::string detail) {
-    verdict_.findings.push_back({kind, std::move(chain), position, std::move(detail)});
+void BundleVerifier::add_finding(BundleFinding finding) {
+    if (verdict_.findings.size() < kMaxBundleFindings) {
+        verdict_.findings.push_back(std::move(finding));
+    } else {
+        ++more_findings_;
+    }
 }
 
 void BundleVerifier::add(BundleResult result) {
@@ -206,11 +211,14 @@ void BundleVerifier::add(BundleResult result) {
             BundleFinding finding;
             if (whole.append(part, &finding)) {
                 finding.chain = name;
-                verdict_.findings.push_back(std::move(finding));
+                add_finding(std::move(finding));
             }
         }
     }
-    std::move(chunk.findings.begin(), chunk.findings.end(), std::back_inserter(verdict_.findings));
+    for (BundleFinding& finding : chunk.findings) {
+        add_finding(std::move(finding));
+    }
+    more_findings_ += chunk.more_findings;
 }
 
 /// Find the positions that manifest.json names and that are not there.
@@ -228,7 +236,7 @@ void BundleVerifier::check_parts() {
                                                ? promised.last + 1
                                                : std::min(part->first, promised.last + 1);
                 if (there > next) {
-                    add_finding(Violation::entry_missing, name, next, positions(next, there - 1));
+                    add_finding({Violation::entry_missing, name, next, positions(next, there - 1)});
                 }
                 next = part == found.end() ? there : std::max(there, part->last + 1);
             }
@@ -238,11 +246,15 @@ void BundleVerifier::check_parts() {
 
 void BundleVerifier::check_tree() {
     if (!leaves_in_order_ || leaves_.end() != verdict_.head.tree_size) {
-        add_finding(Violation::entry_missing, {}, 0,
-                    "the entries and hashes are not all leaves of the tree, in their order");
+        add_finding({Violation::entry_missing,
+                     {},
+                     0,
+                     "the entries and hashes are not all leaves of the tree, in their order"});
     } else if (leaves_.root(sha256_) != verdict_.head.root) {
-        add_finding(Violation::checkpoint_mismatch, {}, 0,
-                    "the checkpoint is of other entries than the bundle has");
+        add_finding({Violation::checkpoint_mismatch,
+                     {},
+                     0,
+                     "the checkpoint is of other entries than the bundle has"});
     }
 }
 
@@ -283,6 +295,12 @@ BundleVerdict BundleVerifier::finish() {
         refuse_checkpoint("the bundle has no signed checkpoint");
     }
     std::move(of_checkpoint_.begin(), of_checkpoint_.end(), std::back_inserter(verdict_.findings));
+    if (more_findings_ > 0) {
+        verdict_.findings.push_back({verdict_.findings.back().kind,
+                                     {},
+                                     0,
+                                     "and " + to_decimal(more_findings_) + " more violations"});
+    }
     if (verdict_.findings.empty()) {
         check_contents();
     }

@@ -52,7 +52,8 @@ BundleResult look_at(Sha256& sha256, const BundleWork& work);
 /// What the verification of a bundle says.
 struct BundleVerdict {
     BundleHead head;
-    std::vector<BundleFinding> findings;  ///< empty: it is intact
+    /// Empty: it is intact. Behind kMaxBundleFindings, one says how many more there are.
+    std::vector<BundleFinding> findings;
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;  ///< of payloads
     BundledChains chains;
@@ -97,7 +98,7 @@ class BundleVerifier {
     void check_parts();
     void check_tree();
     void check_contents();
-    void add_finding(Violation kind, std::string chain, std::int64_t position, std::string detail);
+    void add_finding(BundleFinding finding);
 
     enum class Next : std::uint8_t { readme, head, note, key, entries, end };
 
@@ -108,6 +109,7 @@ class BundleVerifier {
     Note note_;
     std::unique_ptr<BundleCipher> cipher_;
     BundleVerdict verdict_;
+    std::uint64_t more_findings_ = 0;
     std::vector<BundleFinding> of_checkpoint_;  // which explain nothing
     std::vector<BundleFile> files_;
     LeafRange leaves_;

@@ -119,6 +119,23 @@ TEST(BundleTamper, NothingIsFoundInWhatIsOnlyPutTogetherAgain) {
     EXPECT_EQ(tampered([](auto&) {}), "");
 }
 
+TEST(BundleTamper, NoEndOfViolations) {
+    SealedLog log;
+    const std::uint64_t entries = kMaxBundleFindings + 500;
+    for (std::uint64_t i = 0; i < entries; ++i) {
+        log.append("[]/0", "{\"id\":1}");
+    }
+    OpenBundle bundle(log.whole_bundle());
+    std::vector<std::string> lines = bundle.lines();
+    for (std::string& line : lines) {
+        replace(line, "\\\"id\\\":1", "\\\"id\\\":2");
+    }
+    bundle.set_lines(lines);
+    const BundleVerdict verdict = verify_bundle(bundle.close());
+    ASSERT_EQ(verdict.findings.size(), kMaxBundleFindings + 1);
+    EXPECT_EQ(verdict.findings.back().detail, "and 500 more violations");
+}
+
 TEST(BundleTamper, EditedPayload) {
     EXPECT_EQ(tampered([](auto& lines) { replace(lines[3], "\\\"id\\\":3", "\\\"id\\\":4"); }),
               "[]/0 4 content_modified\n");

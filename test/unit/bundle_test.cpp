@@ -217,6 +217,44 @@ TEST(TarReader, RefusesWhatIsNoBundle) {
     EXPECT_THROW(tar_header("x", kMaxTarFile + 1, 0), std::invalid_argument);
 }
 
+/// Whether the size that a header claims is refused before any of the file is there.
+bool refuses_size(std::string_view name, std::uint64_t size) {
+    const auto header = tar_header(name, size, 0);
+    TarReader tar;
+    tar.feed({header.data(), header.size()});
+    try {
+        return tar.next().has_value();
+    } catch (const Malformed&) {
+        return true;
+    }
+}
+
+TEST(TarReader, RefusesWhatIsTooBigBeforeItIsThere) {
+    for (const std::string_view name : {kBundleReadme, kBundleHead, kBundleNote, kBundleKey,
+                                        kBundleManifest, std::string_view("x")}) {
+        EXPECT_TRUE(refuses_size(name, kMaxTarFile)) << name;
+        EXPECT_FALSE(refuses_size(name, 1 << 20)) << name;
+    }
+    EXPECT_TRUE(refuses_size(bundle_entries_name(1, true), kMaxTarFile));
+    EXPECT_FALSE(refuses_size(bundle_entries_name(1, true), kMaxBundleLine + kBundleChunkText));
+    EXPECT_TRUE(refuses_size(kBundleKey, (1 << 20) + 1));
+}
+
+TEST(Bundle, AFrameCannotClaimMoreThanItsBlocksMayHave) {
+    SealedLog log;
+    log.append("[]/0", "{}");
+    std::vector<TarFile> files = files_of(log.whole_bundle());
+    // A frame of one empty block that says it has 2 GiB of text (RFC 8878, 3.1.1).
+    files[4].content = std::string("\x28\xB5\x2F\xFD\xA0\x00\x00\x00\x80\x01\x00\x00", 12);
+    try {
+        verify_bundle(archive_of(files));
+        FAIL();
+    } catch (const Malformed& e) {
+        EXPECT_NE(std::string_view(e.what()).find("not one frame"), std::string_view::npos)
+            << e.what();
+    }
+}
+
 TEST(FormatUtc, WritesDates) {
     EXPECT_EQ(format_utc(0), "1970-01-01T00:00:00Z");
     EXPECT_EQ(format_utc(951782399), "2000-02-28T23:59:59Z");
