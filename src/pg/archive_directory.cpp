@@ -34,26 +34,38 @@ int open_directory_in(int parent, const char* name, bool create) {
     if (fd >= 0 || !create || errno != ENOENT) {
         return fd;
     }
-    // What is in it counts only if it is itself on disk.
-    if ((mkdirat(parent, name, 0700) != 0 && errno != EEXIST) || fsync(parent) != 0) {
+    if (mkdirat(parent, name, 0700) != 0 && errno != EEXIST) {
         return -1;
     }
     return openat(parent, name, flags);
 }
 
-// The directory of this many first bytes of a path.
-int open_directory(std::string_view path, bool create) {
+// The directory of this many first bytes of a path below the root.
+int open_directory(const char* root, std::string_view path, bool create) {
     // The DBA's own path may well have links in it.
-    int fd = open(archive_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (fd >= 0 && !path.empty()) {
         char name[kMaxName + 1];
         std::string_view next = take_name(&path);
         name[next.copy(name, kMaxName)] = '\0';
         int inner = open_directory_in(fd, name, create);
+        // What is in it counts only if it is itself on disk, and who made it may not have come to
+        // that.
+        if (inner >= 0 && create && fsync(fd) != 0) {
+            close_keeping_errno(inner);
+            inner = -1;
+        }
         close_keeping_errno(fd);
         fd = inner;
     }
     return fd;
+}
+
+int open_directory_below(const char* root, const char* path, const char** name) {
+    const char* slash = strrchr(path, '/');
+    *name = slash == nullptr ? path : slash + 1;
+    return open_directory(
+        root, slash == nullptr ? std::string_view() : std::string_view(path, slash - path), false);
 }
 
 void close_owned(void* file) {
@@ -112,14 +124,11 @@ void require_safe_path(const char* path, const char* what) {
 }
 
 int open_archive_directory(const char* path, bool create) {
-    return open_directory(path, create);
+    return open_directory(archive_directory, path, create);
 }
 
 int open_directory_of(const char* path, const char** name) {
-    const char* slash = strrchr(path, '/');
-    *name = slash == nullptr ? path : slash + 1;
-    return open_directory(
-        slash == nullptr ? std::string_view() : std::string_view(path, slash - path), false);
+    return open_directory_below(archive_directory, path, name);
 }
 
 int open_archive_file(const char* path) {
@@ -139,9 +148,9 @@ int open_archive_file(const char* path) {
     return fd;
 }
 
-bool remove_archive_file(const char* path) {
+bool remove_archive_file(const char* root, const char* path) {
     const char* name;
-    int directory = open_directory_of(path, &name);
+    int directory = open_directory_below(root, path, &name);
     if (directory < 0) {
         return errno == ENOENT;
     }

@@ -30,8 +30,9 @@ int open_archive_file(const char* path);
 // Opens the directory that a file is in, and finds the file's name in it.
 int open_directory_of(const char* path, const char** name);
 
-// Removes a file; returns false and errno where that fails. One that is not there is removed.
-bool remove_archive_file(const char* path);
+// Removes a file below `root`, which auditchain.archive_directory was when the file was written or
+// found; returns false and errno where that fails. One that is not there is removed.
+bool remove_archive_file(const char* root, const char* path);
 
 // A file descriptor that is closed when the current memory context goes, errors included.
 struct OwnedFile {

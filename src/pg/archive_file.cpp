@@ -3,6 +3,7 @@
 #include "pg/archive_directory.h"
 #include "pg/commit_pipeline.h"
 #include "pg/errors.h"
+#include "pg/settings.h"
 
 extern "C" {
 #include <access/xact.h>
@@ -16,6 +17,7 @@ struct PendingFile {
     PendingFile* next;
     int level;  // of the subtransaction that it belongs to
     bool at_commit;
+    char root[MAXPGPATH];  // auditchain.archive_directory, which a reload may change
     char path[MAXPGPATH];
 };
 
@@ -27,6 +29,7 @@ void add_pending(const char* path, bool at_commit) {
     file->next = pending;
     file->level = GetCurrentTransactionNestLevel();
     file->at_commit = at_commit;
+    strlcpy(file->root, archive_directory, sizeof file->root);
     strlcpy(file->path, path, sizeof file->path);
     pending = file;
 }
@@ -34,7 +37,7 @@ void add_pending(const char* path, bool at_commit) {
 // The transaction is over: an error would be a PANIC. So nothing goes to the client, whose encoding
 // may not have what is in the path.
 void remove_now(const PendingFile& file) {
-    if (!remove_archive_file(file.path)) {
+    if (!remove_archive_file(file.root, file.path)) {
         ereport(LOG_SERVER_ONLY, errcode(ERRCODE_AC_ARCHIVE_FILE),
                 errmsg("could not remove \"%s\" from the archive directory", file.path),
                 errdetail("%m."),

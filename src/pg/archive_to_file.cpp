@@ -180,12 +180,24 @@ void require_named(const ArchiveFile& file, const char* name) {
     }
 }
 
+[[noreturn]] void refuse_file_system(const ArchiveFile& file) {
+    int error = errno;
+    ereport(ERROR, errcode(ERRCODE_AC_ARCHIVE_FILE),
+            errmsg("archives cannot be in \"%s\" in the archive directory", file.directory),
+            errdetail("Its file system has no hard links: %s.", strerror(error)),
+            errhint("Have auditchain.archive_directory on a file system with hard links."));
+    pg_unreachable();
+}
+
 // Gives the file a name that no other file has; never that of another.
 const char* name_file(const Log& log, std::int64_t archive, const ArchiveFile& file) {
     const char* stem = file_stem(log, archive);
     const char* name = psprintf("%s.tar", stem);
     for (int number = 2; linkat(file.handle->fd, file.partial, file.handle->fd, name, 0) != 0;
          number++) {
+        if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS) {
+            refuse_file_system(file);
+        }
         if (errno != EEXIST) {
             refuse_archive_file("create", path_in(file.directory, name));
         }

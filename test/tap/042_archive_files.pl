@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use Fcntl ':flock';
+use File::Basename;
 use FindBin;
 use lib $FindBin::RealBin;
 use AuditLog;
@@ -279,6 +280,28 @@ like($stdout, qr/^expired 1\nstill here\z/m, 'at COMMIT or ROLLBACK');
 my @unremoved = slurp_file($node->logfile, $offset) =~ /LOG: .*could not remove "日本\/ev\.\S+\.(00000\d\.\w+)"/g;
 is_deeply([ sort @unremoved ], [ '000001.tar', '000002.tar' ], 'the log of the server tells of them');
 is($node->safe_psql('utf8', 'SELECT state FROM auditchain.archives'), 'expired', 'and they have expired');
+# Another directory before the transaction ends: the file is where it was, and goes from there.
+my $elsewhere = "$dir/elsewhere";
+mkdir $_ or die $! for $elsewhere, "$elsewhere/moved";
+my $session = $node->background_psql('utf8');
+$session->query_safe(q{SELECT auditchain.set_retention('ev', NULL, '1 year', 'file:moved', 'elsewhere')});
+$session->query_safe(q{BEGIN});
+$session->query_safe(q{SELECT auditchain.archive('ev', now() - interval '1 year')});
+my ($moved) = glob "$archives/moved/*.tar";
+ok($moved, 'written, and not committed');
+my $same_name = "$elsewhere/moved/" . basename($moved);
+write_file($same_name, 'of somebody else');
+$node->safe_psql('postgres', $_) for "ALTER SYSTEM SET auditchain.archive_directory = '$elsewhere'", 'SELECT pg_reload_conf()';
+$node->poll_query_until('postgres', "SELECT current_setting('auditchain.archive_directory') = '$elsewhere'") or die;
+$session->query_safe(q{SELECT 1});
+is($session->query_safe(q{SHOW auditchain.archive_directory}), $elsewhere, 'the directory is another now');
+$session->query_safe(q{ROLLBACK});
+$session->quit;
+ok(!-e $moved, 'rolled back: the file is gone');
+ok(-e $same_name, 'and not one of its name elsewhere');
+$node->safe_psql('postgres', $_) for 'ALTER SYSTEM RESET auditchain.archive_directory', 'SELECT pg_reload_conf()';
+$node->poll_query_until('postgres', "SELECT current_setting('auditchain.archive_directory') = '$archives'") or die;
+
 # A copy of the database with the same directory: the same log, the same numbers, at the same time
 $node->safe_psql('postgres', 'CREATE DATABASE original');
 $node->safe_psql('original', q{
