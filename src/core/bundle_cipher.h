@@ -1,10 +1,10 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "aes.h"
 #include "receipt.h"
 #include "sha256.h"
 
@@ -12,9 +12,6 @@ namespace auditchain {
 
 // How the entries of a bundle are encrypted (docs/bundle.md): with AES-256-GCM, each file in one
 // piece, under a data key of the bundle alone, which is wrapped by a key that its readers have.
-
-/// A data key wrapped with AES-256 (RFC 3394).
-using WrappedKey = std::array<std::uint8_t, 40>;
 
 /// Return what names a key that wraps others, and tells nothing of it: 8 hex digits, the first of
 /// SHA-256("auditchain archive key" || key). Throws std::runtime_error if OpenSSL fails.
@@ -45,7 +42,7 @@ class BundleCipher {
     std::string decrypt(std::uint64_t number, std::string_view name, std::string_view file) const;
 
   private:
-    ReceiptSecret data_key_{};
+    AesKey data_key_{};
 };
 
 }  // namespace auditchain
