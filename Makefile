@@ -5,7 +5,7 @@ EXTENSION = auditchain
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" auditchain.control)
 
 # The install script is made of the parts below, in this order.
-SQL_PARTS = schema catalog guard protect payload verify progress keys checkpoint timestamp export bundle retention logs locks status grants
+SQL_PARTS = schema catalog guard protect payload verify progress keys checkpoint timestamp export bundle retention personal logs locks status grants
 VERSIONED_SQL = auditchain--$(EXTVERSION).sql
 DATA_built = $(VERSIONED_SQL)
 

@@ -13,6 +13,14 @@ CREATE TABLE plain (LIKE source INCLUDING ALL);
 CREATE TABLE log (LIKE source INCLUDING ALL);
 SELECT auditchain.protect('log');
 
+-- The same with two personal fields, of a thousand data subjects.
+CREATE TABLE personal (LIKE source INCLUDING ALL);
+SELECT auditchain.protect('personal');
+ALTER SYSTEM SET auditchain.personal_key_command = 'printf %064d 1';
+SELECT pg_reload_conf(), pg_sleep(1);
+SELECT auditchain.reload_keys();
+SELECT auditchain.protect_fields('personal', 'actor', '{action, details}');
+
 INSERT INTO source
 SELECT n, md5(n::text)::uuid, '2026-05-09 14:22:08+00'::timestamptz + n * interval '1.001 s',
        'user_' || n % 1000, 'invoice.updated',

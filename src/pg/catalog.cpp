@@ -28,18 +28,6 @@ namespace {
 enum ChainColumn : AttrNumber { kChainId = 1, kChainLog, kChainKey, kChainLane, kChainFormat };
 constexpr int kChainColumns = kChainFormat;
 
-Oid catalog_object(const char* name) {
-    Oid schema = get_namespace_oid("auditchain", false);
-    Oid object = get_relname_relid(name, schema);
-    if (!OidIsValid(object)) {
-        ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
-                errmsg("auditchain.%s does not exist", name),
-                errdetail("The extension's own tables are incomplete."),
-                errhint("Restore the database, or create the extension again."));
-    }
-    return object;
-}
-
 // A key is stored as text, so in the server's encoding.
 Datum key_datum(std::string_view utf8) {
     auto length = static_cast<int>(utf8.size());
@@ -107,6 +95,18 @@ void run_on_catalog(const char* sql, std::initializer_list<Arg> args, bool lates
 }
 
 }  // namespace
+
+Oid catalog_object(const char* name) {
+    Oid schema = get_namespace_oid("auditchain", false);
+    Oid object = get_relname_relid(name, schema);
+    if (!OidIsValid(object)) {
+        ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
+                errmsg("auditchain.%s does not exist", name),
+                errdetail("The extension's own tables are incomplete."),
+                errhint("Restore the database, or create the extension again."));
+    }
+    return object;
+}
 
 void query_catalog(const char* sql, std::initializer_list<Arg> args) {
     run_on_catalog(sql, args, true, true);

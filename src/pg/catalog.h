@@ -12,6 +12,9 @@ namespace auditchain::pg {
 
 inline constexpr int kFormat = 1;  // of payloads and checksums: docs/format.md
 
+// A table, index or sequence of the catalog by name; errors where it is missing.
+Oid catalog_object(const char* name);
+
 struct Arg {
     Oid type;
     Datum value;

@@ -67,15 +67,19 @@ void require_unwritten(Relation relation, const RowPlan& plan, const bool* nulls
     }
 }
 
-// The row with its place in the chain.
-HeapTuple form_entry(const RowPlan& plan, const ChainRow& row, TupleTableSlot* slot) {
-    TupleDesc descriptor = slot->tts_tupleDescriptor;
-    auto* values = static_cast<Datum*>(palloc(descriptor->natts * sizeof(Datum)));
-    auto* nulls = static_cast<bool*>(palloc(descriptor->natts * sizeof(bool)));
-    memcpy(values, slot->tts_values, descriptor->natts * sizeof(Datum));
-    memcpy(nulls, slot->tts_isnull, descriptor->natts * sizeof(bool));
-    put_chain_row(plan, row, values, nulls);
-    return heap_form_tuple(descriptor, values, nulls);
+// A row's values, to be changed.
+struct RowValues {
+    Datum* values;
+    bool* nulls;
+};
+
+RowValues copy_values(const TupleTableSlot* slot) {
+    int count = slot->tts_tupleDescriptor->natts;
+    RowValues row = {static_cast<Datum*>(palloc(count * sizeof(Datum))),
+                     static_cast<bool*>(palloc(count * sizeof(bool)))};
+    memcpy(row.values, slot->tts_values, count * sizeof(Datum));
+    memcpy(row.nulls, slot->tts_isnull, count * sizeof(bool));
+    return row;
 }
 
 }  // namespace
@@ -136,17 +140,26 @@ AUDITCHAIN_FUNCTION(auditchain_chain_entry) {
     TupleTableSlot* slot = trigger->tg_trigslot;
     slot_getallattrs(slot);
     if (is_replicated_entry(plan, slot->tts_isnull)) {
-        ChainRow row = accept_replicated_entry(*cached.log, &plan, slot, relation);
-        return PointerGetDatum(plan.receipt != 0 ? form_entry(plan, row, slot)
-                                                 : trigger->tg_trigtuple);
+        ChainRow place = accept_replicated_entry(*cached.log, &plan, slot, relation);
+        if (plan.receipt == 0) {
+            return PointerGetDatum(trigger->tg_trigtuple);
+        }
+        RowValues row = copy_values(slot);
+        put_chain_row(plan, place, row.values, row.nulls);
+        return PointerGetDatum(heap_form_tuple(slot->tts_tupleDescriptor, row.values, row.nulls));
     }
     require_unwritten(relation, plan, slot->tts_isnull);
 
     // What needs no place in the chain is done before its lock is taken.
-    std::string_view key = copy_chain_key(&plan, slot->tts_values, slot->tts_isnull);
-    std::string_view payload = write_payload(&plan, slot->tts_values, slot->tts_isnull);
+    RowValues row = copy_values(slot);
+    if (cached.personal != nullptr) {
+        encrypt_personal_fields(cached.personal, row.values, row.nulls);
+    }
+    std::string_view key = copy_chain_key(&plan, row.values, row.nulls);
+    std::string_view payload = write_payload(&plan, row.values, row.nulls);
     HeldChain* chain = hold_chain(*cached.log, key, relation);
-    ChainRow row = next_row(*cached.log, *chain, payload);
-    extend_chain(chain, row.position, row.checksum, relation);
-    return PointerGetDatum(form_entry(plan, row, slot));
+    ChainRow place = next_row(*cached.log, *chain, payload);
+    extend_chain(chain, place.position, place.checksum, relation);
+    put_chain_row(plan, place, row.values, row.nulls);
+    return PointerGetDatum(heap_form_tuple(slot->tts_tupleDescriptor, row.values, row.nulls));
 }

@@ -19,3 +19,4 @@
 #define ERRCODE_AC_NO_KEY MAKE_SQLSTATE('L', 'C', '0', '1', '2')
 #define ERRCODE_AC_NOT_SEALED MAKE_SQLSTATE('L', 'C', '0', '1', '3')
 #define ERRCODE_AC_ARCHIVE_FILE MAKE_SQLSTATE('L', 'C', '0', '1', '4')
+#define ERRCODE_AC_HELD MAKE_SQLSTATE('L', 'C', '0', '1', '5')

@@ -4,6 +4,7 @@
 #include "pg/errors.h"
 #include "pg/filter.h"
 #include "pg/operations.h"
+#include "pg/personal_fields.h"
 #include "pg/retention.h"
 
 extern "C" {
@@ -41,8 +42,11 @@ bool is_told_by_payloads(Oid type) {
     return told;
 }
 
-// The column that a member of payloads is in; nullptr: the relation has none.
+// The column that a member of payloads is in; nullptr: the relation has none, or it is encrypted.
 const char* column_of(const Log& log, Oid relation, const char* member) {
+    if (is_personal_member(log, member)) {
+        return nullptr;
+    }
     if (relation != log.relation) {
         return get_attnum(relation, member) > 0 ? member : nullptr;
     }
@@ -59,8 +63,8 @@ bool is_told(Oid relation, const char* column, RowsFrom rows) {
            is_told_by_payloads(get_atttype(relation, get_attnum(relation, column)));
 }
 
-// What a hold matches, as SQL. A column that the relation has not got, or whose values are not what
-// they were, cannot tell, so all entries are held.
+// What a hold matches, as SQL. A column that the relation has not got, that is encrypted, or whose
+// values are not what they were, cannot tell, so all entries are held.
 void append_hold(StringInfo sql, const Log& log, Oid relation, Jsonb* matching, RowsFrom rows) {
     appendStringInfoString(sql, "(true");
     for_each_filter_member(matching, [&](const char* member, JsonbValue* value) {
@@ -83,6 +87,11 @@ Jsonb* require_matching(const Log& log, Jsonb* filter) {
             refuse_filter(psprintf("\"%s\" is no column of \"%s\" that payloads contain.", name,
                                    get_rel_name(log.relation)),
                           "Name columns that an application writes.");
+        }
+        if (is_personal_member(log, member_text(*column))) {
+            refuse_filter(
+                psprintf("\"%s\" is a personal field, and its values are encrypted.", name),
+                "Name the column that identifies the data subject.");
         }
         JsonbValue key = {};
         key.type = jbvString;
@@ -146,23 +155,39 @@ Oid require_held_log(std::int64_t hold) {
 
 }  // namespace
 
-const char* held_condition(const Log& log, Oid relation, RowsFrom rows_from) {
+List* hold_conditions(const Log& log, Oid relation, RowsFrom rows_from) {
     query_catalog(
-        "SELECT matching FROM auditchain.legal_hold WHERE log_id = $1 AND lifted_at IS NULL "
-        "ORDER BY hold_id",
+        "SELECT hold_id, matching FROM auditchain.legal_hold WHERE log_id = $1 AND lifted_at IS "
+        "NULL ORDER BY hold_id",
         {uuid_arg(log.id)});
-    if (SPI_processed == 0) {
+    List* conditions = NIL;
+    SPITupleTable* rows = SPI_tuptable;
+    for (std::uint64_t i = 0; i < rows->numvals; i++) {
+        bool null;
+        StringInfoData sql;
+        initStringInfo(&sql);
+        append_hold(&sql, log, relation,
+                    DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &null)),
+                    rows_from);
+        auto* condition = static_cast<HoldCondition*>(palloc(sizeof(HoldCondition)));
+        *condition = {DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null)),
+                      sql.data};
+        conditions = lappend(conditions, condition);
+    }
+    return conditions;
+}
+
+const char* held_condition(const Log& log, Oid relation, RowsFrom rows_from) {
+    List* conditions = hold_conditions(log, relation, rows_from);
+    if (conditions == NIL) {
         return nullptr;
     }
     StringInfoData sql;
     initStringInfo(&sql);
-    SPITupleTable* rows = SPI_tuptable;
-    for (std::uint64_t i = 0; i < rows->numvals; i++) {
-        bool null;
-        appendStringInfoString(&sql, i == 0 ? "(" : " OR ");
-        append_hold(&sql, log, relation,
-                    DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null)),
-                    rows_from);
+    ListCell* cell;
+    foreach (cell, conditions) {
+        appendStringInfo(&sql, "%s%s", sql.len == 0 ? "(" : " OR ",
+                         static_cast<const HoldCondition*>(lfirst(cell))->sql);
     }
     appendStringInfoChar(&sql, ')');
     return sql.data;

@@ -13,4 +13,11 @@ enum class RowsFrom { table, payloads };
 // whose columns are named as members of payloads. SPI is connected.
 const char* held_condition(const Log& log, Oid relation, RowsFrom rows = RowsFrom::table);
 
+// The same for each hold.
+struct HoldCondition {
+    std::int64_t hold;
+    const char* sql;
+};
+List* hold_conditions(const Log& log, Oid relation, RowsFrom rows = RowsFrom::table);
+
 }  // namespace auditchain::pg

@@ -7,6 +7,7 @@
 #include "pg/key_ring.h"
 #include "pg/lane_board.h"
 #include "pg/log_cache.h"
+#include "pg/personal_key.h"
 #include "pg/progress.h"
 #include "pg/receipt.h"
 #include "pg/settings.h"
@@ -27,6 +28,7 @@ void _PG_init(void) {
     auditchain::pg::init_archive_files();
     auditchain::pg::init_commit_pipeline();
     auditchain::pg::init_receipts();
+    auditchain::pg::init_subject_keys();
     if (process_shared_preload_libraries_in_progress) {
         auditchain::pg::init_head_cache();
         auditchain::pg::init_lane_board();

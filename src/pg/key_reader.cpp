@@ -1,6 +1,7 @@
 #include "pg/key_reader.h"
 
 #include "core/malformed.h"
+#include "core/personal_field.h"
 #include "pg/settings.h"
 
 namespace auditchain::pg {
@@ -71,6 +72,19 @@ bool parse_receipt_key(const KeySource& source, std::string_view text, const Sec
            evolved;
 }
 
+bool parse_personal_key(const KeySource& source, std::string_view text, Secrets* out,
+                        KeyFault* fault) {
+    return parse_key(source, fault, [&] {
+        ReceiptSecrets secrets;
+        parse_receipt_secrets(text, &secrets);
+        if (secrets.evolving_line >= 0) {
+            throw Malformed("it has an evolving key, which is for receipts");
+        }
+        std::copy_n(secrets.secrets.begin(), secrets.count, out->personal);
+        out->personal_count = static_cast<int>(secrets.count);
+    });
+}
+
 // Reads a key's text and parses it; true also when the settings name none.
 template <typename Parse>
 bool read_key(const KeySource& source, KeyFault* fault, Parse parse) {
@@ -104,6 +118,15 @@ KeySource receipt_source() {
             receipt_key_command};
 }
 
+KeySource personal_source() {
+    return {"personal key",
+            "auditchain.personal_key_file",
+            "auditchain.personal_key_command",
+            "This makes a key: (umask 077; openssl rand -hex 32 > FILE)",
+            personal_key_file,
+            personal_key_command};
+}
+
 bool read_signing_key(const KeySource& source, Secrets* out, KeyFault* fault) {
     return read_key(source, fault, [&](std::string_view text) {
         return parse_signing_key(source, text, out, fault);
@@ -116,11 +139,25 @@ bool read_receipt_key(const KeySource& source, const Secrets& now, Secrets* out,
     });
 }
 
+bool read_personal_key(const KeySource& source, Secrets* out, KeyFault* fault) {
+    return read_key(source, fault, [&](std::string_view text) {
+        return parse_personal_key(source, text, out, fault);
+    });
+}
+
 bool name_secret(const ReceiptSecret& secret, SecretName name) {
     KeyFault fault;
     return parse_key(receipt_source(), &fault, [&] {
         Sha256 sha256;
         strlcpy(name, receipt_key_id(sha256, secret).c_str(), sizeof(SecretName));
+    });
+}
+
+bool name_personal_key(const ReceiptSecret& key, SecretName name) {
+    KeyFault fault;
+    return parse_key(personal_source(), &fault, [&] {
+        Sha256 sha256;
+        strlcpy(name, personal_key_id(sha256, key).c_str(), sizeof(SecretName));
     });
 }
 

@@ -23,6 +23,7 @@ struct KeyRing {
     pg_atomic_uint64 generation;
     KeyFault signing_fault;  // of the newest attempt to read it; no detail: none
     KeyFault receipt_fault;
+    KeyFault personal_fault;
     int ids;
     SecretName id[kMaxReceiptSecrets];  // of the receipt secrets, or their epoch
     Secrets* secrets;                   // on pages of their own that core dumps leave out
@@ -59,8 +60,10 @@ struct KeysRead {
     Secrets secrets;
     bool signing;  // read, or there is none
     bool receipt;
+    bool personal;
     KeyFault signing_fault;
     KeyFault receipt_fault;
+    KeyFault personal_fault;
 };
 
 void store_signing_key(const KeysRead& read) {
@@ -84,25 +87,38 @@ void store_receipt_key(const KeysRead& read) {
     ring->receipt_fault = read.receipt_fault;
 }
 
-// Reads both keys, or only that of receipts, and puts into the ring what could be read. Raises no
+void store_personal_key(const KeysRead& read) {
+    if (read.personal) {
+        ring->secrets->personal_count = read.secrets.personal_count;
+        std::copy(std::begin(read.secrets.personal), std::end(read.secrets.personal),
+                  ring->secrets->personal);
+    }
+    ring->personal_fault = read.personal_fault;
+}
+
+// Reads all keys, or only that of receipts, and puts into the ring what could be read. Raises no
 // error. At server start nobody else is there; later the caller holds kReloadLock.
-bool read_keys(bool both) {
+bool read_keys(bool all) {
     KeysRead read = {};
     read.secrets.evolving_line = -1;
     KeySource signing = signing_source();
     KeySource receipt = receipt_source();
-    read.signing = !both || read_signing_key(signing, &read.secrets, &read.signing_fault);
+    KeySource personal = personal_source();
+    read.signing = !all || read_signing_key(signing, &read.secrets, &read.signing_fault);
+    read.personal = !all || read_personal_key(personal, &read.secrets, &read.personal_fault);
     // Only who holds kReloadLock changes the ring.
     read.receipt = read_receipt_key(receipt, *ring->secrets, &read.secrets, &read.receipt_fault);
 
     LWLockAcquire(&locks[kRingLock].lock, LW_EXCLUSIVE);
     bool known_fault = strcmp(ring->receipt_fault.detail, read.receipt_fault.detail) == 0;
-    if (both) {
+    if (all) {
         store_signing_key(read);
+        store_personal_key(read);
     }
     store_receipt_key(read);
     bool signing_kept = ring->secrets->has_seed;
     bool receipt_kept = ring->ids > 0;
+    bool personal_kept = ring->secrets->personal_count > 0;
     pg_atomic_fetch_add_u64(&ring->generation, 1);
     LWLockRelease(&locks[kRingLock].lock);
     erase({reinterpret_cast<std::uint8_t*>(&read.secrets), sizeof read.secrets});
@@ -110,10 +126,13 @@ bool read_keys(bool both) {
     if (!read.signing) {
         warn(signing, read.signing_fault, signing_kept);
     }
-    if (!read.receipt && (both || !known_fault)) {
+    if (!read.receipt && (all || !known_fault)) {
         warn(receipt, read.receipt_fault, receipt_kept);
     }
-    return read.signing && read.receipt;
+    if (!read.personal) {
+        warn(personal, read.personal_fault, personal_kept);
+    }
+    return read.signing && read.receipt && read.personal;
 }
 
 Size page_size() {
@@ -245,6 +264,24 @@ void refuse_without_receipt_key(const char* what) {
                        has_key_ring() ? copy_fault(&ring->receipt_fault) : nullptr);
 }
 
+bool personal_key(int number, ReceiptSecret* key) {
+    if (!has_key_ring()) {
+        return false;
+    }
+    LWLockAcquire(&locks[kRingLock].lock, LW_SHARED);
+    bool found = number < ring->secrets->personal_count;
+    if (found) {
+        *key = ring->secrets->personal[number];
+    }
+    LWLockRelease(&locks[kRingLock].lock);
+    return found;
+}
+
+void refuse_without_personal_key(const char* what) {
+    refuse_without_key(psprintf("%s, and the server has no personal key", what), personal_source(),
+                       has_key_ring() ? copy_fault(&ring->personal_fault) : nullptr);
+}
+
 bool reload_keys() {
     if (!has_key_ring()) {
         return false;
@@ -332,6 +369,15 @@ KeyState receipt_key_state() {
             evolving.length);
     }
     return state;
+}
+
+KeyState personal_key_state() {
+    ReceiptSecret key;
+    SecretName id;
+    bool named = personal_key(0, &key) && name_personal_key(key, id);
+    erase(key);
+    return key_state(named ? pstrdup(id) : "none",
+                     has_key_ring() ? &ring->personal_fault : nullptr);
 }
 
 void init_key_ring() {

@@ -54,6 +54,13 @@ bool has_receipt_key();
 // \"events\" has receipts".
 [[noreturn]] void refuse_without_receipt_key(const char* what);
 
+// Copies the master key of personal fields of this number, the newest being 0; false when there is
+// none. The copy is the caller's to erase().
+bool personal_key(int number, ReceiptSecret* key);
+
+// Raises the error that the server has no such key.
+[[noreturn]] void refuse_without_personal_key(const char* what);
+
 // Reads the keys anew and returns whether all that the settings name could be read. A key that
 // could not stays as it was, and a WARNING says why. For a background worker to call on SIGHUP,
 // behind ProcessConfigFile().
@@ -67,6 +74,7 @@ struct KeyState {
 
 KeyState signing_key_state();
 KeyState receipt_key_state();
+KeyState personal_key_state();
 
 // Reserves the shared memory; called while shared_preload_libraries are loaded.
 void init_key_ring();

@@ -47,6 +47,9 @@ void fill(CachedLog* entry) {
     Relation relation = table_open(entry->relation, AccessShareLock);
     entry->descriptor = CreateTupleDescCopyConstr(RelationGetDescr(relation));
     table_close(relation, NoLock);
+    // A released log takes no entries, and its columns may have other types.
+    entry->personal =
+        entry->log->released ? nullptr : plan_personal_fields(*entry->log, entry->descriptor);
     entry->plan = plan_row(*entry->log, entry->descriptor);
     MemoryContextSwitchTo(caller);
     entry->valid = invalidations == before;

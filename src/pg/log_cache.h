@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pg/payload.h"
+#include "pg/personal_fields.h"
 
 namespace auditchain::pg {
 
@@ -14,6 +15,7 @@ struct CachedLog {
     bool operations;        // it is the log of operations
     TupleDesc descriptor;
     RowPlan* plan;
+    PersonalPlan* personal;  // nullptr: the log has no personal fields
 };
 
 // The log that a table or partition belongs to, with the plan of that table's own rows; an error

@@ -37,7 +37,8 @@ constexpr const char* kDefinition[] = {
     "COMMENT ON COLUMN auditchain.operations.id IS 'Number of the operation'",
     "COMMENT ON COLUMN auditchain.operations.occurred_at IS 'When'",
     "COMMENT ON COLUMN auditchain.operations.event IS "
-    "'retention_set, hold_placed, hold_lifted, archived or expired'",
+    "'retention_set, hold_placed, hold_lifted, archived, expired, fields_protected, "
+    "subject_erased or personal_key_rotated'",
     "COMMENT ON COLUMN auditchain.operations.log_id IS 'The log'",
     "COMMENT ON COLUMN auditchain.operations.log IS 'Its name at that time'",
     "COMMENT ON COLUMN auditchain.operations.actor IS "

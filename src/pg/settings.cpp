@@ -22,6 +22,8 @@ char* receipt_key_file = nullptr;
 char* receipt_key_command = nullptr;
 char* archive_key_file = nullptr;
 char* archive_key_command = nullptr;
+char* personal_key_file = nullptr;
+char* personal_key_command = nullptr;
 
 namespace {
 
@@ -65,6 +67,15 @@ void define_key_settings() {
     define_key_setting("auditchain.archive_key_command",
                        "Command that writes the key that archives are encrypted for.", nullptr,
                        &archive_key_command, GUC_SUPERUSER_ONLY);
+    define_key_setting(
+        "auditchain.personal_key_file",
+        "File with the master key of personal fields: 64 hexadecimal digits.",
+        "As \"openssl rand -hex 32\" writes it. Further lines are older keys, newest "
+        "first, until auditchain.rotate_personal_key() has replaced them.",
+        &personal_key_file, 0);
+    define_key_setting("auditchain.personal_key_command",
+                       "Command that writes the master key of personal fields.", nullptr,
+                       &personal_key_command, GUC_SUPERUSER_ONLY);
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ extern char* receipt_key_file;
 extern char* receipt_key_command;
 extern char* archive_key_file;  // nullptr without preloading, as all of these
 extern char* archive_key_command;
+extern char* personal_key_file;
+extern char* personal_key_command;
 
 void define_settings();
 

@@ -70,6 +70,7 @@ AUDITCHAIN_FUNCTION(auditchain_status) {
         put_item(result, "cached heads", psprintf("up to %d chains", cached_heads));
         put_key(result, "signing key", signing_key_state());
         put_key(result, "receipt key", receipt_key_state());
+        put_key(result, "personal key", personal_key_state());
         SealerSlot slot = {};
         find_sealer(MyDatabaseId, &slot);
         put_sealing(result, slot);

@@ -279,7 +279,13 @@ END
 
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
-$node->append_conf('postgresql.conf', "timezone = 'UTC'\nfsync = off");
+$node->append_conf('postgresql.conf', q{
+timezone = 'UTC'
+fsync = off
+shared_preload_libraries = 'auditchain'
+auditchain.checkpoint_interval = 0 # checkpoints come when a sample says
+auditchain.personal_key_command = 'printf %064d 1'
+});
 $node->start;
 
 my @documents = sort map { s|^\Q$top\E/||r } glob("$top/*.md"), glob("$top/docs/*.md");
