@@ -106,6 +106,7 @@ void put_entries(const Access& access, const Log& read_as) {
                  quote_literal_cstr(access.subject));
     EntryScan* scan = open_entries(read_as, condition);
     TupleDesc descriptor = scan->portal->tupDesc;
+    // Before a row is fetched: it refuses a subject whose type has casts of somebody's own.
     PersonalPlan* plan = read_as.relation == access.log->relation
                              ? plan_personal_fields(read_as, descriptor)
                              : plan_archived_fields(read_as, descriptor);

@@ -203,6 +203,17 @@ FoundColumn require_member(const Log& log, TupleDesc descriptor, const char* mem
     pg_unreachable();
 }
 
+// Casts of other types may run code of their owners.
+[[noreturn]] void refuse_changed_subject(const Log& log, const LogColumn& column, Oid type) {
+    ereport(
+        ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
+        errmsg("column \"%s\" of log \"%s\", which identifies data subjects, is of type %s",
+               NameStr(column.name), get_rel_name(log.relation), format_type_be(type)),
+        errdetail("Subjects are identified by text, varchar, smallint, integer, bigint or uuid."),
+        errhint("Give the column its type back."));
+    pg_unreachable();
+}
+
 }  // namespace
 
 PersonalDeclaration read_declaration(const Log& log) {
@@ -276,11 +287,15 @@ PersonalPlan* plan_fields(const Log& log, TupleDesc descriptor, bool archived) {
     }
     auto* plan = static_cast<PersonalPlan*>(palloc0(sizeof(PersonalPlan)));
     plan->log = &log;
-    plan->subject = require_member(log, descriptor, declaration.subject).index;
+    FoundColumn subject = require_member(log, descriptor, declaration.subject);
+    plan->subject = subject.index;
+    Oid subject_type = TupleDescAttr(descriptor, subject.index)->atttypid;
+    if (!can_identify_subjects(subject_type)) {
+        refuse_changed_subject(log, *subject.column, subject_type);
+    }
     Oid output;
     bool varlena;
-    getTypeOutputInfo(getBaseType(TupleDescAttr(descriptor, plan->subject)->atttypid), &output,
-                      &varlena);
+    getTypeOutputInfo(getBaseType(subject_type), &output, &varlena);
     fmgr_info_cxt(output, &plan->subject_output, CurrentMemoryContext);
 
     Datum* members;

@@ -36,7 +36,10 @@ template <typename Id>
 struct KeptKey {
     Id id;
     SubjectKey key;
+    std::uint64_t seen_in;  // the transaction that read it, or saw that it is there still
 };
+
+std::uint64_t transactions = 0;  // that this backend has ended
 
 template <typename Id>
 void wipe_keys(HTAB* kept) {
@@ -65,6 +68,7 @@ void wipe_on_invalidation(Datum, Oid relation) {
 }
 
 void wipe_after_transaction(XactEvent event, void*) {
+    transactions++;
     if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
         wipe();
     }
@@ -85,12 +89,8 @@ void follow_master_keys() {
 }
 
 template <typename Id>
-bool find_kept(HTAB* kept, const Id& id, SubjectKey* out) {
-    auto* found = static_cast<const KeptKey<Id>*>(hash_search(kept, &id, HASH_FIND, nullptr));
-    if (found != nullptr) {
-        *out = found->key;
-    }
-    return found != nullptr;
+KeptKey<Id>* find_kept(HTAB* kept, const Id& id) {
+    return static_cast<KeptKey<Id>*>(hash_search(kept, &id, HASH_FIND, nullptr));
 }
 
 template <typename Id>
@@ -100,6 +100,7 @@ void keep(HTAB* kept, const Id& id, const SubjectKey& key) {
     }
     auto* entry = static_cast<KeptKey<Id>*>(hash_search(kept, &id, HASH_ENTER, nullptr));
     entry->key = key;
+    entry->seen_in = transactions;
     keeps_any = true;
 }
 
@@ -109,6 +110,26 @@ HTAB* make_kept(const char* name) {
     control.keysize = sizeof(Id);
     control.entrysize = sizeof(KeptKey<Id>);
     return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS);
+}
+
+// Copies the kept key of a subject. Rows that were deleted by other means than an erasure tell
+// nobody, so each transaction looks for them once: what was encrypted with such a key is lost.
+bool find_to_encrypt(const Digest& pseudonym, SubjectKey* out) {
+    auto* kept = find_kept(by_subject, pseudonym);
+    if (kept == nullptr) {
+        return false;
+    }
+    *out = kept->key;
+    if (kept->seen_in == transactions) {
+        return true;
+    }
+    if (!subject_key_exists(out->id)) {
+        wipe();
+        return false;
+    }
+    // The look may have wiped what is kept.
+    keep(by_subject, pseudonym, *out);
+    return true;
 }
 
 // An object lock whose class is the table of keys: to encrypt is shared, to destroy excludes it.
@@ -148,11 +169,14 @@ Digest subject_pseudonym(std::string_view subject) {
 }
 
 void require_pseudonym_secret() {
-    // One session makes it; others wait for its end.
-    LockRelationOid(catalog_object("subject_key"), ShareRowExclusiveLock);
     SubjectKey secret;
     if (!read_pseudonym_secret(&secret)) {
-        make_key(nullptr, &secret);
+        // One session makes it; others wait for its end. Once it is there nobody waits for this
+        // lock, which first entries about subjects would.
+        LockRelationOid(catalog_object("subject_key"), ShareRowExclusiveLock);
+        if (!read_pseudonym_secret(&secret)) {
+            make_key(nullptr, &secret);
+        }
     }
     erase_key(&secret);
 }
@@ -165,7 +189,7 @@ void use_subject_key(std::string_view subject, SubjectKey* out) {
         AcceptInvalidationMessages();
     }
     follow_master_keys();
-    if (find_kept(by_subject, pseudonym, out)) {
+    if (find_to_encrypt(pseudonym, out)) {
         return;
     }
     // Another session that begins with this subject now makes a key, too: neither waits.
@@ -179,7 +203,8 @@ bool find_subject_key(const pg_uuid_t& id, SubjectKey* out) {
     // Long transactions, too, learn at once what was destroyed.
     AcceptInvalidationMessages();
     follow_master_keys();
-    if (find_kept(by_id, id, out)) {
+    if (const auto* kept = find_kept(by_id, id)) {
+        *out = kept->key;
         return true;
     }
     // Before it is read: what is destroyed afterwards has to be told.

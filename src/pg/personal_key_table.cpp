@@ -95,23 +95,35 @@ WrappedKey wrap_by_newest(const AesKey& key, MasterId* master) {
     return wrapped;
 }
 
-// A scan over keys with SnapshotSelf: what is committed now and what this transaction did, whatever
-// its isolation level.
+// A scan over keys: what is committed now and what this transaction did, whatever its isolation
+// level.
 struct KeyScan {
     Relation keys;
+    Snapshot snapshot;
     SysScanDesc scan;
 };
+
+// By a snapshot, as SnapshotSelf misses a row that is updated while the scan is between its two
+// versions. That of catalogs is taken anew for a table without a syscache, in parallel workers,
+// too. With the next command's number it sees what this command did.
+Snapshot take_snapshot(Relation keys) {
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(keys)));
+    snapshot->curcid++;
+    return snapshot;
+}
 
 KeyScan begin_scan(const char* index, ScanKey key, int count, LOCKMODE lock) {
     KeyScan scan = {};
     scan.keys = table_open(catalog_object("subject_key"), lock);
     Oid by = index == nullptr ? InvalidOid : catalog_object(index);
-    scan.scan = systable_beginscan(scan.keys, by, OidIsValid(by), SnapshotSelf, count, key);
+    scan.snapshot = take_snapshot(scan.keys);
+    scan.scan = systable_beginscan(scan.keys, by, OidIsValid(by), scan.snapshot, count, key);
     return scan;
 }
 
 void end_scan(const KeyScan& scan) {
     systable_endscan(scan.scan);
+    UnregisterSnapshot(scan.snapshot);
     table_close(scan.keys, NoLock);
 }
 

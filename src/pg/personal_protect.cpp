@@ -45,9 +45,14 @@ namespace {
     pg_unreachable();
 }
 
-const Log& require_declarable_log(Oid relation) {
-    const Log& log = require_log(relation);
-    require_owner(log.relation);
+// The log, which nobody writes to before the end of the transaction: what is written later is
+// encrypted.
+const Log& lock_declarable_log(Oid relation) {
+    Oid table = require_log(relation).relation;
+    require_owner(table);
+    LockRelationOid(table, ShareRowExclusiveLock);
+    const Log& log = require_log(relation);  // as it is now
+    require_owner(table);
     if (log.released) {
         ereport(ERROR, errcode(ERRCODE_AC_NOT_A_LOG),
                 errmsg("log \"%s\" is released", get_rel_name(log.relation)),
@@ -268,8 +273,7 @@ void make_view(const Log& log, bool first) {
 }
 
 void protect_fields(Oid relation, const char* subject_name, ArrayType* field_names) {
-    const Log& log = require_declarable_log(relation);
-    // Nobody writes meanwhile: what is written later is encrypted.
+    const Log& log = lock_declarable_log(relation);
     List* tables = log_tables(log.relation, ShareRowExclusiveLock);
     SPI_connect();
     const LogColumn& subject = require_subject(log, subject_name);

@@ -218,6 +218,12 @@ SELECT auditchain.subject_access('events', '19') LIKE '%at last%';
 ROLLBACK;
 SELECT auditchain.subject_access('events', '19') LIKE '%at last%';
 
+-- A key that is deleted without an erasure: what a session writes later has another one
+INSERT INTO events (id, customer, full_name) VALUES (12, 21, 'lost');
+DELETE FROM auditchain.subject_key WHERE subject = decode(auditchain.subject_pseudonym('21'), 'hex');
+INSERT INTO events (id, customer, full_name) VALUES (13, 21, 'has a key');
+SELECT id, full_name FROM events_readable WHERE id >= 12 ORDER BY id;
+
 -- Without the master key: nothing is written or read, nor with another one
 ALTER SYSTEM SET auditchain.personal_key_command = 'printf %064d 18';
 SELECT pg_reload_conf();
@@ -236,6 +242,17 @@ SELECT message FROM auditchain.verify('events');
 
 SELECT auditchain.release('events', 'end of test'), auditchain.release('parted', 'end of test');
 SELECT auditchain.protect_fields('events', 'customer', '{raw}');
+
+-- The owner of a released log runs no code as the officer
+SET ROLE regress_personal_owner;
+DROP VIEW events_readable;
+CREATE TYPE lure AS (id int);
+CREATE FUNCTION spring(lure) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'runs as %', current_user; END $$;
+CREATE CAST (lure AS text) WITH FUNCTION spring(lure);
+ALTER TABLE events ALTER COLUMN customer TYPE lure USING ROW(customer)::lure;
+RESET ROLE;
+SELECT auditchain.subject_access('events', 'nobody');
 DROP TABLE events CASCADE;
 DROP TABLE parted CASCADE;
 DROP SCHEMA test_personal_cold CASCADE;
