@@ -38,7 +38,7 @@ CREATE FUNCTION auditchain.protect_fields(log regclass, subject name, fields nam
     STRICT LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_protect_fields'
     SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION auditchain.protect_fields(regclass, name, name[]) IS
-    'Have these columns of a log encrypted from now on, under a key of the data subject whom each entry is about';
+    'Have these columns of a log encrypted from now on, under a key of the data subject whom each entry is about; equal identifiers are one subject in all logs';
 
 CREATE FUNCTION auditchain.decrypt_field(field text, subject text, value anyelement) RETURNS anyelement
     STABLE PARALLEL SAFE LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_decrypt_field';
@@ -62,7 +62,7 @@ CREATE FUNCTION auditchain.erase_subject(subject text, reason text) RETURNS bigi
     LANGUAGE C AS 'MODULE_PATHNAME', 'auditchain_erase_subject'
     SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION auditchain.erase_subject(text, text) IS
-    'Destroy the keys of a data subject, for a recorded reason: its personal fields in all logs cannot be read any more';
+    'Destroy the keys of a data subject, for a recorded reason: the personal fields of whoever has this identifier, in all logs, cannot be read any more';
 REVOKE EXECUTE ON FUNCTION auditchain.erase_subject(text, text) FROM PUBLIC;
 
 CREATE FUNCTION auditchain.subject_pseudonym(subject text) RETURNS text

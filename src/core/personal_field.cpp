@@ -16,7 +16,7 @@ constexpr std::size_t kNonceSize = sizeof(GcmNonce);
 /// No part can hold a NUL, so no two places have the same text.
 std::string associated_text(const FieldPlace& place) {
     std::string text("auditchain personal field v1");
-    for (const std::string_view part : {place.key_id, place.member, place.subject}) {
+    for (const std::string_view part : {place.key_id, place.member, place.subject, place.type}) {
         text.append(1, '\0').append(part);
     }
     return text;
@@ -73,7 +73,7 @@ std::string open_field(const AesKey& key, const FieldPlace& place, std::string_v
     if (!gcm_decrypt(key, nonce, associated_text(place),
                      std::string_view(*sealed).substr(kNonceSize),
                      reinterpret_cast<std::uint8_t*>(value.data()))) {
-        throw Malformed("it was changed, or belongs to another field or subject");
+        throw Malformed("it was changed, or belongs to another field, type or subject");
     }
     return value;
 }

@@ -19,6 +19,7 @@ struct FieldPlace {
     std::string_view key_id;   ///< of the subject's key: a UUID as text, 36 characters
     std::string_view member;   ///< name of the field in payloads
     std::string_view subject;  ///< identifier of the subject, as the entry has it
+    std::string_view type;     ///< what the text is of: text, json or jsonb
 };
 
 /// How long the text is that stands for a value of this size.

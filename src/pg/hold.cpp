@@ -166,12 +166,11 @@ List* hold_conditions(const Log& log, Oid relation, RowsFrom rows_from) {
         bool null;
         StringInfoData sql;
         initStringInfo(&sql);
-        append_hold(&sql, log, relation,
-                    DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &null)),
-                    rows_from);
+        Jsonb* matching = DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &null));
+        append_hold(&sql, log, relation, matching, rows_from);
         auto* condition = static_cast<HoldCondition*>(palloc(sizeof(HoldCondition)));
         *condition = {DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &null)),
-                      sql.data};
+                      sql.data, matching};
         conditions = lappend(conditions, condition);
     }
     return conditions;

@@ -3,6 +3,10 @@
 
 #include "pg/log.h"
 
+extern "C" {
+#include <utils/jsonb.h>
+}
+
 namespace auditchain::pg {
 
 // Where rows are from: a table, or read back from payloads, which do not tell all of some values.
@@ -13,10 +17,11 @@ enum class RowsFrom { table, payloads };
 // whose columns are named as members of payloads. SPI is connected.
 const char* held_condition(const Log& log, Oid relation, RowsFrom rows = RowsFrom::table);
 
-// The same for each hold.
+// The same for each hold, and its filter, whose members are those of payloads.
 struct HoldCondition {
     std::int64_t hold;
     const char* sql;
+    Jsonb* matching;
 };
 List* hold_conditions(const Log& log, Oid relation, RowsFrom rows = RowsFrom::table);
 

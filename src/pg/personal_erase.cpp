@@ -14,7 +14,9 @@ extern "C" {
 #include <miscadmin.h>
 #include <utils/array.h>
 #include <utils/fmgrprotos.h>
+#include <utils/jsonb.h>
 #include <utils/lsyscache.h>
+#include <utils/numeric.h>
 #include <utils/snapmgr.h>
 }
 
@@ -46,11 +48,34 @@ List* personal_logs() {
     return logs;
 }
 
+// Whether the hold is surely on another subject, by its filter alone: the text of an integer, or,
+// in a column of text, any other text.
+bool is_on_another(const Log& log, Jsonb* matching, const char* subject) {
+    const char* member = read_declaration(log).subject;
+    JsonbValue* value = getKeyJsonValueFromContainer(&matching->root, member,
+                                                     static_cast<int>(strlen(member)), nullptr);
+    if (value == nullptr) {
+        return false;
+    }
+    if (value->type == jbvNumeric) {
+        const char* text =
+            DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+        return strspn(text, "-0123456789") == strlen(text) && strcmp(text, subject) != 0;
+    }
+    const char* column = subject_column(log, log.relation);
+    Oid type = getBaseType(get_atttype(log.relation, get_attnum(log.relation, column)));
+    return value->type == jbvString && (type == TEXTOID || type == VARCHAROID) &&
+           std::string_view(value->val.string.val, value->val.string.len) != subject;
+}
+
 void require_not_held(const Log& log, Oid relation, const char* subject) {
     ListCell* cell;
     foreach (cell, hold_conditions(log, relation)) {
         auto* condition = static_cast<const HoldCondition*>(lfirst(cell));
         if (!OidIsValid(relation)) {
+            if (is_on_another(log, condition->matching, subject)) {
+                continue;
+            }
             refuse_held(log, condition->hold, "may match entries in archives that are files");
         }
         const char* query =
@@ -88,6 +113,17 @@ const char* pseudonym_hex(std::string_view subject) {
     auto* hex = static_cast<char*>(palloc0(kDigestHexSize + 1));
     write_hex(pseudonym.bytes.data(), pseudonym.bytes.size(), hex);
     return hex;
+}
+
+// An identifier that is misspelt must not pass for one that is erased.
+[[noreturn]] void refuse_unknown_subject() {
+    ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT),
+            errmsg("the data subject has no key in this database"),
+            errdetail("Identifiers are compared as text, each character counts. Nothing was ever "
+                      "encrypted for this one, or it was erased already. Nothing is recorded."),
+            errhint("auditchain.operations has the erasures, under "
+                    "auditchain.subject_pseudonym('subject')."));
+    pg_unreachable();
 }
 
 void record_erasure(std::string_view subject, const char* reason, List* keys) {
@@ -142,6 +178,9 @@ AUDITCHAIN_FUNCTION(auditchain_erase_subject) {
         require_no_hold(*static_cast<const Log*>(lfirst(cell)), subject);
     }
     List* keys = destroy_subject_keys(identifier);
+    if (keys == NIL) {
+        refuse_unknown_subject();
+    }
     record_erasure(identifier, reason, keys);
     std::int64_t count = list_length(keys);
     SPI_finish();

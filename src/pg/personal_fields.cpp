@@ -81,6 +81,11 @@ std::string_view token_text(Oid type, Datum value) {
     return text;
 }
 
+// What values are bound to, so that no text is read as of another type, whose error would quote it.
+std::string_view type_name(Oid type) {
+    return type == JSONBOID ? "jsonb" : type == JSONOID ? "json" : "text";
+}
+
 Datum plain_value(Oid type, const char* text) {
     return type == JSONBOID ? DirectFunctionCall1(jsonb_in, CStringGetDatum(text))
                             : CStringGetTextDatum(text);
@@ -92,7 +97,8 @@ Datum encrypt(const SubjectKey& key, const PersonalField& field, std::string_vie
     text = to_utf8(text.data(), text.size());
     std::size_t size = sealed_field_size(text.size());
     char* token = static_cast<char*>(palloc(size + 1));
-    FieldPlace place = {{key.id_text, strlen(key.id_text)}, field.column->member, subject};
+    FieldPlace place = {
+        {key.id_text, strlen(key.id_text)}, field.column->member, subject, type_name(field.type)};
     barrier([&] { seal_field(key.key, place, text).copy(token, size); });
     token[size] = '\0';
     return token_value(field.type, token, size);
@@ -134,9 +140,10 @@ pg_uuid_t require_key_id(const char* member, std::string_view token) {
 }
 
 // What the token stands for, in the server's encoding, palloc'd.
-const char* open_token(const SubjectKey& key, const char* member, const char* subject,
+const char* open_token(const SubjectKey& key, const char* member, const char* subject, Oid type,
                        std::string_view token) {
-    FieldPlace place = {{key.id_text, strlen(key.id_text)}, to_utf8(member), to_utf8(subject)};
+    FieldPlace place = {
+        {key.id_text, strlen(key.id_text)}, to_utf8(member), to_utf8(subject), type_name(type)};
     char* text = static_cast<char*>(palloc(token.size() + 1));
     std::size_t size = 0;
     char problem[128] = "";
@@ -384,7 +391,7 @@ bool decrypt_personal_field(const char* member, const char* subject, Oid type, D
     if (!find_subject_key(id, &key)) {
         return false;
     }
-    const char* text = open_token(key, member, subject, token);
+    const char* text = open_token(key, member, subject, type, token);
     erase_key(&key);
     *result = plain_value(type, text);
     return true;

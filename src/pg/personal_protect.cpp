@@ -179,6 +179,27 @@ ArrayType* members_of(const Log& log, List* names) {
     return construct_array(members, list_length(names), TEXTOID, -1, false, TYPALIGN_INT);
 }
 
+// A hold cannot tell what it matches once the values are encrypted, and would hold all entries.
+void require_no_hold_on(const Log& log, ArrayType* members) {
+    query_catalog(
+        "SELECT hold_id FROM auditchain.legal_hold "
+        "WHERE log_id = $1 AND lifted_at IS NULL AND matching ?| $2 ORDER BY 1 LIMIT 1",
+        {uuid_arg(log.id), {TEXTARRAYOID, PointerGetDatum(members)}});
+    if (SPI_processed == 0) {
+        return;
+    }
+    bool null;
+    auto hold = static_cast<long long>(
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)));
+    ereport(ERROR, errcode(ERRCODE_AC_HELD),
+            errmsg("hold %lld on log \"%s\" names a column that is to be encrypted", hold,
+                   get_rel_name(log.relation)),
+            errdetail("A hold cannot tell encrypted values, and would hold all entries."),
+            errhint("Place a hold that names the subject, then SELECT "
+                    "auditchain.lift_hold(%lld, 'why').",
+                    hold));
+}
+
 void require_same_subject(const Log& log, const PersonalDeclaration& before,
                           const LogColumn& subject) {
     if (before.subject != nullptr && strcmp(before.subject, member_text(subject)) != 0) {
@@ -243,16 +264,35 @@ const char* readable_columns(const Log& log) {
     return sql.data;
 }
 
-// LOG_readable, in the log's schema and of its owner's. Who reads it needs rights on the log, too.
-void make_view(const Log& log, bool first) {
-    const char* name = makeObjectName(get_rel_name(log.relation), nullptr, "readable");
+const char* view_name(const Log& log) {
+    return makeObjectName(get_rel_name(log.relation), nullptr, "readable");
+}
+
+void require_room_for_view(const Log& log, bool first) {
+    const char* name = view_name(log);
     Oid schema = get_rel_namespace(log.relation);
+    Oid owner = relation_owner(log.relation);
+    if (!compat::may_create_in(schema, owner)) {
+        const char* schema_name = quote_identifier(get_namespace_name(schema));
+        ereport(ERROR, errcode(ERRCODE_AC_UNSUITABLE_TABLE),
+                errmsg("the owner of log \"%s\" may not create a view in its schema",
+                       get_rel_name(log.relation)),
+                errdetail("The view \"%s\", which decrypts personal fields, is to be there.", name),
+                errhint("GRANT CREATE ON SCHEMA %s TO %s", schema_name,
+                        quote_identifier(GetUserNameFromId(owner, false))));
+    }
     if (first && OidIsValid(get_relname_relid(name, schema))) {
         ereport(ERROR, errcode(ERRCODE_AC_UNSUITABLE_TABLE),
                 errmsg("there is a relation \"%s\" already", name),
                 errdetail("The view that decrypts personal fields is to have this name."),
                 errhint("Rename or drop it."));
     }
+}
+
+// LOG_readable, in the log's schema and of its owner's. Who reads it needs rights on the log, too.
+void make_view(const Log& log) {
+    const char* name = view_name(log);
+    Oid schema = get_rel_namespace(log.relation);
     const char* view = quote_qualified_identifier(get_namespace_name(schema), name);
     const char* columns = readable_columns(log);
     Oid user;
@@ -279,6 +319,7 @@ void protect_fields(Oid relation, const char* subject_name, ArrayType* field_nam
     const LogColumn& subject = require_subject(log, subject_name);
     PersonalDeclaration before = read_declaration(log);
     require_same_subject(log, before, subject);
+    require_room_for_view(log, before.subject == nullptr);
     List* names = require_columns(log.relation, field_names, "fields");
     ListCell* cell;
     foreach (cell, names) {
@@ -288,9 +329,11 @@ void protect_fields(Oid relation, const char* subject_name, ArrayType* field_nam
         ereport(ERROR, errcode(ERRCODE_AC_INVALID_ARGUMENT), errmsg("fields is empty"),
                 errhint("Name the columns with personal data."));
     }
+    ArrayType* members = members_of(log, names);
+    require_no_hold_on(log, members);
     require_pseudonym_secret();
-    store_declaration(log, member_text(subject), members_of(log, names));
-    make_view(log, before.subject == nullptr);
+    store_declaration(log, member_text(subject), members);
+    make_view(log);
     foreach (cell, tables) {
         CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
     }

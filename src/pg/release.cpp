@@ -5,6 +5,7 @@
 #include "pg/guard.h"
 #include "pg/log.h"
 #include "pg/operations.h"
+#include "pg/personal_fields.h"
 
 extern "C" {
 #include <access/xact.h>
@@ -101,6 +102,13 @@ AUDITCHAIN_FUNCTION(auditchain_release) {
                          qualified_name(log.relation),
                          log.receipts ? ", ALTER COLUMN receipt DROP NOT NULL" : ""),
                 false, 0);
+    if (read_declaration(log).subject != nullptr) {
+        ereport(
+            NOTICE,
+            errmsg("personal fields of log \"%s\" are no longer encrypted",
+                   get_rel_name(log.relation)),
+            errdetail("What is written from now on stays in clear, and no erasure reaches it."));
+    }
     SPI_finish();
     PG_RETURN_VOID();
 }

@@ -51,6 +51,9 @@ SELECT auditchain.protect_fields('events', 'account', ARRAY[NULL]::name[]);
 CREATE VIEW events_readable AS SELECT 'mine' AS own;
 SELECT auditchain.protect_fields('events', 'account', '{name}');
 DROP VIEW events_readable;
+REVOKE CREATE ON SCHEMA test_personal FROM regress_personal_owner;
+SELECT auditchain.protect_fields('events', 'account', '{name}');
+GRANT CREATE ON SCHEMA test_personal TO regress_personal_owner;
 CREATE TABLE parted (id int, account uuid, region text, name text) PARTITION BY LIST (region);
 CREATE TABLE parted_a PARTITION OF parted (CHECK (name <> 'x')) FOR VALUES IN ('a');
 SELECT auditchain.protect('parted', order_by => '{id}');
@@ -143,6 +146,7 @@ RESET parallel_tuple_cost;
 SELECT auditchain.decrypt_field('name', '18', name) FROM events WHERE id = 2;
 SELECT auditchain.decrypt_field('remark', '17', name) FROM events WHERE id = 2;
 SELECT auditchain.decrypt_field('name', NULL, name) FROM events WHERE id = 2;
+SELECT auditchain.decrypt_field('name', '17', to_jsonb(name)) FROM events WHERE id = 2;
 SELECT auditchain.decrypt_field('name', '17', left(name, -8)) FROM events WHERE id = 2;
 SELECT auditchain.decrypt_field('name', '17', 'auditchain:v1:'::text);
 SELECT auditchain.decrypt_field('name', '17', 'plain'::text), auditchain.decrypt_field('name', '17', NULL::json);
@@ -177,6 +181,12 @@ ALTER TABLE events ADD COLUMN later text;
 SELECT auditchain.protect_fields('events', 'customer', '{}');
 \set SHOW_CONTEXT errors
 DROP VIEW events_readable;
+-- Not while a hold needs it in clear
+SELECT auditchain.hold('events', 'case 0', '{"later": "x"}') AS hold \gset
+\set VERBOSITY terse
+SELECT auditchain.protect_fields('events', 'customer', '{later}');
+\set VERBOSITY default
+SELECT auditchain.lift_hold(:hold, 'closed');
 SELECT auditchain.protect_fields('events', 'customer', '{later}');
 SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'events_readable'::regclass;
 
@@ -197,6 +207,7 @@ SELECT auditchain.lift_hold(:hold, 'closed');
 SET ROLE regress_personal_officer;
 SELECT auditchain.erase_subject('17', 'asked by letter');
 SELECT auditchain.erase_subject('17', 'asked again');
+SELECT auditchain.erase_subject('018', 'misspelt');
 RESET ROLE;
 SELECT e.id, r.full_name, e.full_name IS NOT NULL AS there, auditchain.is_erased(e.full_name)
 FROM events AS e JOIN events_readable AS r USING (id);

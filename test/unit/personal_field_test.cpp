@@ -12,7 +12,7 @@ namespace {
 
 const auto kKey =
     bytes_from_hex<AesKey>("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
-constexpr FieldPlace kPlace = {"5b0d3f0e-6a58-4f4b-9d7e-0c2b7b6f1a11", "note", "user-17"};
+constexpr FieldPlace kPlace = {"5b0d3f0e-6a58-4f4b-9d7e-0c2b7b6f1a11", "note", "user-17", "text"};
 
 TEST(PersonalField, OpensWhatItSealed) {
     for (const std::string& value : {std::string(), std::string("Zoë"), std::string(100000, 'x')}) {
@@ -27,21 +27,24 @@ TEST(PersonalField, OpensWhatItSealed) {
 }
 
 /// Made by another program: AESGCM of Python's cryptography, with the nonce 000102…0b and the
-/// associated data "auditchain personal field v1", key id, "note" and "user-17" with NUL between.
+/// associated data "auditchain personal field v1", key id, "note", "user-17" and "text" with NUL
+/// between.
 TEST(PersonalField, OpensWhatOthersSealed) {
     EXPECT_EQ(open_field(kKey, kPlace,
                          "auditchain:v1:5b0d3f0e-6a58-4f4b-9d7e-0c2b7b6f1a11:"
-                         "AAECAwQFBgcICQoLHW0VsOnFsHTiLLe+p8/Ock+7xHFPygb0oaHo/A=="),
+                         "AAECAwQFBgcICQoLHW0VsOnFsHTiLLe+mPnUiGMzI3YGyXMWBjwMbg=="),
               "Zoë, room 5");
 }
 
 TEST(PersonalField, OpensNothingElse) {
     const std::string text = seal_field(kKey, kPlace, "a value");
     for (const FieldPlace& place : {
-             FieldPlace{kPlace.key_id, "other", kPlace.subject},
-             FieldPlace{kPlace.key_id, kPlace.member, "user-18"},
-             FieldPlace{kPlace.key_id, "", "noteuser-17"},
-             FieldPlace{"5b0d3f0e-6a58-4f4b-9d7e-0c2b7b6f1a12", kPlace.member, kPlace.subject},
+             FieldPlace{kPlace.key_id, "other", kPlace.subject, kPlace.type},
+             FieldPlace{kPlace.key_id, kPlace.member, "user-18", kPlace.type},
+             FieldPlace{kPlace.key_id, kPlace.member, kPlace.subject, "jsonb"},
+             FieldPlace{kPlace.key_id, "", "noteuser-17", kPlace.type},
+             FieldPlace{"5b0d3f0e-6a58-4f4b-9d7e-0c2b7b6f1a12", kPlace.member, kPlace.subject,
+                        kPlace.type},
          }) {
         EXPECT_THROW(open_field(kKey, place, text), Malformed);
     }
