@@ -452,7 +452,8 @@ like(program('log', @auditor, '--log', 'steps'), qr/^2\|\|auditchain: public\.st
 	my $run = IPC::Run::start([ $program, 'verify', @auditor, '--log', 'requests' ], '>', '/dev/null', '2>', '/dev/null');
 	my $waiting = q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'auditor'};
 	ok($node->poll_query_until('postgres', "$waiting AND wait_event_type = 'Lock'", '1'), 'it waits');
-	$run->signal('INT');
+	# Not INT, which a shell has its background jobs ignore.
+	$run->signal('TERM');
 	$run->finish;
 	ok($node->poll_query_until('postgres', $waiting, '0'), 'interrupted, it is gone from the server');
 	$lock->quit;
