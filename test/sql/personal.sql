@@ -183,7 +183,7 @@ SELECT auditchain.protect_fields('events', 'customer', '{}');
 DROP VIEW events_readable;
 -- Not while a hold needs it in clear
 SELECT auditchain.hold('events', 'case 0', '{"later": "x"}') AS hold \gset
-\set VERBOSITY terse
+\set VERBOSITY sqlstate
 SELECT auditchain.protect_fields('events', 'customer', '{later}');
 \set VERBOSITY default
 SELECT auditchain.lift_hold(:hold, 'closed');
