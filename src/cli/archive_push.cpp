@@ -316,20 +316,8 @@ int push() {
     if (!options.retain.empty() && !add_period(0, options.retain)) {
         throw Unusable("--retain is a period such as '7 years', '18 months' or '90 days'");
     }
-    Sha256 sha256;
     ReceiptSecrets archive_keys;
-    BundleTrust trust;
-    for (const std::string& key : options.keys) {
-        try {
-            trust.signers.push_back(parse_verifier_key(sha256, key));
-        } catch (const Malformed& e) {
-            throw Unusable("--key: " + std::string(e.what()));
-        }
-    }
-    if (!options.key_file.empty()) {
-        read_archive_keys(options.key_file, &archive_keys);
-        trust.archive_keys = &archive_keys;
-    }
+    const BundleTrust trust = read_trust(options.keys, options.key_file, &archive_keys);
     S3Store store(options.access);
     int result = kFine;
     for (const std::string& file : options.files) {

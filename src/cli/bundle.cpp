@@ -72,16 +72,8 @@ void fetch(NewFile& file) {
 }
 
 int bundle() {
-    Sha256 sha256;
     ReceiptSecrets archive_keys;
-    BundleTrust trust;
-    for (const std::string& key : options.keys) {
-        trust.signers.push_back(parse_verifier_key(sha256, key));
-    }
-    if (!options.key_file.empty()) {
-        read_archive_keys(options.key_file, &archive_keys);
-        trust.archive_keys = &archive_keys;
-    }
+    const BundleTrust trust = read_trust(options.keys, options.key_file, &archive_keys);
     NewFile file(options.output);
     fetch(file);
     const BundleVerdict verdict =

@@ -174,6 +174,20 @@ void read_files(const std::string& path, const ReadProgress& progress, const Rea
     tar.finish();
 }
 
+/// Throws Unusable if there are none.
+void read_archive_keys(const std::string& path, ReceiptSecrets* keys) {
+    auto text = read_file(path);
+    if (!text) {
+        throw Unusable("there is no file " + path);
+    }
+    try {
+        parse_receipt_secrets(*text, keys);
+    } catch (const Malformed& e) {
+        throw Unusable(path + ": " + e.what());
+    }
+    OPENSSL_cleanse(text->data(), text->size());
+}
+
 }  // namespace
 
 BundleVerdict verify_bundle_file(const std::string& path, const BundleTrust& trust,
@@ -237,17 +251,22 @@ BundleContents check_bundle_sums(const std::string& path, const ReadProgress& pr
     return std::move(*manifest);
 }
 
-void read_archive_keys(const std::string& path, ReceiptSecrets* keys) {
-    auto text = read_file(path);
-    if (!text) {
-        throw Unusable("there is no file " + path);
+BundleTrust read_trust(const std::vector<std::string>& keys, const std::string& key_file,
+                       ReceiptSecrets* archive_keys) {
+    Sha256 sha256;
+    BundleTrust trust;
+    for (const std::string& key : keys) {
+        try {
+            trust.signers.push_back(parse_verifier_key(sha256, key));
+        } catch (const Malformed& e) {
+            throw Unusable("--key: " + std::string(e.what()));
+        }
     }
-    try {
-        parse_receipt_secrets(*text, keys);
-    } catch (const Malformed& e) {
-        throw Unusable(path + ": " + e.what());
+    if (!key_file.empty()) {
+        read_archive_keys(key_file, archive_keys);
+        trust.archive_keys = archive_keys;
     }
-    OPENSSL_cleanse(text->data(), text->size());
+    return trust;
 }
 
 }  // namespace auditchain::cli

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bundle_verify.h"
 
@@ -32,7 +33,10 @@ BundleHead read_bundle_head(const std::string& path);
 BundleContents check_bundle_sums(const std::string& path, const ReadProgress& progress,
                                  const ReadBytes& bytes);
 
-/// Read the keys in a file of auditchain.archive_key_file. Throws Unusable if there are none.
-void read_archive_keys(const std::string& path, ReceiptSecrets* keys);
+/// What --key and --key-file say to trust: verifier keys, and a file of
+/// auditchain.archive_key_file, whose keys go where `archive_keys` says and stay there as long as
+/// the result is used. Throws Unusable if one is no key, or the file has none.
+BundleTrust read_trust(const std::vector<std::string>& keys, const std::string& key_file,
+                       ReceiptSecrets* archive_keys);
 
 }  // namespace auditchain::cli

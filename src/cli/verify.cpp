@@ -54,20 +54,8 @@ int verify_one(const std::string& path, const BundleTrust& trust) {
 }
 
 int verify_bundles() {
-    Sha256 sha256;
     ReceiptSecrets archive_keys;
-    BundleTrust trust;
-    for (const std::string& key : options.keys) {
-        try {
-            trust.signers.push_back(parse_verifier_key(sha256, key));
-        } catch (const Malformed& e) {
-            throw Unusable("--key: " + std::string(e.what()));
-        }
-    }
-    if (!options.key_file.empty()) {
-        read_archive_keys(options.key_file, &archive_keys);
-        trust.archive_keys = &archive_keys;
-    }
+    const BundleTrust trust = read_trust(options.keys, options.key_file, &archive_keys);
     int result = kFine;
     for (const std::string& bundle : options.bundles) {
         result = std::max(result, verify_one(bundle, trust));
