@@ -14,6 +14,7 @@
 #include "pg/progress.h"
 #include "pg/receipt.h"
 #include "pg/tree.h"
+#include "pg/violation_text.h"
 
 extern "C" {
 #include <utils/date.h>
@@ -49,7 +50,7 @@ struct Selecting {
     ereport(ERROR, errcode(ERRCODE_AC_DAMAGED_LOG),
             errmsg("log \"%s\" cannot be archived", get_rel_name(work.log->relation)),
             errdetail("Position %lld of chain %s %s.", static_cast<long long>(position),
-                      chain_name(work.chain.key, work.chain.lane), fault),
+                      shown_chain(work.chain.key, work.chain.lane), fault),
             errhint("SELECT * FROM auditchain.violations('%s') lists all findings.",
                     qualified_name(work.log->relation)));
     pg_unreachable();

@@ -59,12 +59,11 @@ void read_entry(const BundleEntryReader& reader, BundledEntry* entry) {
 }  // namespace
 
 BundleEntryReader* make_bundle_reader(const Log& log) {
-    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     const char* query = psprintf(
-        "SELECT e.* FROM %s%s e WHERE e.chain_id OPERATOR(pg_catalog.=) $1 "
+        "SELECT e.* FROM %s e WHERE e.chain_id OPERATOR(pg_catalog.=) $1 "
         "AND e.chain_position OPERATOR(pg_catalog.>=) $2 "
         "AND e.chain_position OPERATOR(pg_catalog.<=) $3 ORDER BY e.chain_position",
-        partitioned ? "" : "ONLY ", qualified_name(log.relation));
+        from_item(log.relation));
     Oid types[] = {INT4OID, INT8OID, INT8OID};
     auto* reader = static_cast<BundleEntryReader*>(palloc0(sizeof(BundleEntryReader)));
     reader->log = &log;

@@ -24,11 +24,10 @@ std::span<PositionRange> positions_of(const Log& log, const Selection& selection
     }
     StringInfoData sql;
     initStringInfo(&sql);
-    bool partitioned = get_rel_relkind(log.relation) == RELKIND_PARTITIONED_TABLE;
     appendStringInfo(&sql,
                      "SELECT e.chain_id, pg_catalog.min(e.chain_position), "
-                     "pg_catalog.max(e.chain_position) FROM %s%s e WHERE e.chain_id IS NOT NULL",
-                     partitioned ? "" : "ONLY ", qualified_name(log.relation));
+                     "pg_catalog.max(e.chain_position) FROM %s e WHERE e.chain_id IS NOT NULL",
+                     from_item(log.relation));
     append_time_range(&sql, log, resolve_mapping(log), selection);
     appendStringInfoString(&sql, " GROUP BY e.chain_id ORDER BY e.chain_id");
     SPI_execute(sql.data, true, 0);

@@ -206,12 +206,11 @@ struct EntryRemover {
 };
 
 EntryRemover* open_entry_remover(Oid table) {
-    bool partitioned = get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE;
     const char* query = psprintf(
-        "SELECT tableoid, ctid FROM %s%s WHERE chain_id OPERATOR(pg_catalog.=) $1 "
+        "SELECT tableoid, ctid FROM %s WHERE chain_id OPERATOR(pg_catalog.=) $1 "
         "AND chain_position OPERATOR(pg_catalog.>=) $2 "
         "AND chain_position OPERATOR(pg_catalog.<=) $3",
-        partitioned ? "" : "ONLY ", qualified_name(table));
+        from_item(table));
     Oid types[] = {INT4OID, INT8OID, INT8OID};
     auto* remover = static_cast<EntryRemover*>(palloc0(sizeof(EntryRemover)));
     remover->plan = SPI_prepare(query, lengthof(types), types);

@@ -6,6 +6,7 @@
 #include "pg/hold.h"
 #include "pg/incarnation.h"
 #include "pg/row_reader.h"
+#include "pg/subtransaction.h"
 
 extern "C" {
 #include <access/table.h>
@@ -14,7 +15,6 @@ extern "C" {
 #include <miscadmin.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
-#include <utils/resowner.h>
 #include <utils/tuplestore.h>
 }
 
@@ -97,33 +97,12 @@ const char* read_rows(const Log& log, const RecordedFile& recorded, Restoring* r
 // nothing else.
 const char* try_read_rows(const Log& log, const RecordedFile& recorded, Relation relation,
                           Tuplestorestate* rows) {
-    MemoryContext caller = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    const char* volatile fault = nullptr;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(caller);
-    PG_TRY();
-    {
+    const char* fault = nullptr;
+    ErrorData* error = try_in_subtransaction([&] {
         Restoring restoring = {make_row_reader(log, RelationGetDescr(relation)), rows};
         fault = read_rows(log, recorded, &restoring);
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(caller);
-        ErrorData* error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(caller);
-        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
-            ReThrowError(error);
-        }
-        fault = error->message;
-    }
-    PG_END_TRY();
-    MemoryContextSwitchTo(caller);
-    CurrentResourceOwner = owner;
-    return fault;
+    });
+    return error != nullptr ? error->message : fault;
 }
 
 // Whether a hold matches an entry of the file, unless it cannot be told, for this reason.

@@ -6,6 +6,7 @@
 #include "pg/log.h"
 #include "pg/operations.h"
 #include "pg/personal_fields.h"
+#include "pg/subtransaction.h"
 
 extern "C" {
 #include <access/xact.h>
@@ -14,7 +15,6 @@ extern "C" {
 #include <utils/inval.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
-#include <utils/resowner.h>
 }
 
 using namespace auditchain::pg;
@@ -23,32 +23,17 @@ namespace {
 
 // The last checkpoint. A log that is broken can be released nevertheless: then without one.
 void seal_if_intact(const Log& log) {
-    MemoryContext caller = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(caller);
-    PG_TRY();
-    {
-        seal_log(log);
-        ReleaseCurrentSubTransaction();
+    ErrorData* error = try_in_subtransaction([&] { seal_log(log); });
+    if (error == nullptr) {
+        return;
     }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(caller);
-        ErrorData* error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        if (error->sqlerrcode != ERRCODE_AC_DAMAGED_LOG) {
-            ReThrowError(error);
-        }
-        ereport(WARNING, errcode(ERRCODE_AC_DAMAGED_LOG),
-                errmsg("log \"%s\" has no last checkpoint", get_rel_name(log.relation)),
-                errdetail("%s", error->detail ? error->detail : error->message),
-                errhint("SELECT * FROM auditchain.violations('log') lists all findings."));
+    if (error->sqlerrcode != ERRCODE_AC_DAMAGED_LOG) {
+        ReThrowError(error);
     }
-    PG_END_TRY();
-    MemoryContextSwitchTo(caller);
-    CurrentResourceOwner = owner;
+    ereport(WARNING, errcode(ERRCODE_AC_DAMAGED_LOG),
+            errmsg("log \"%s\" has no last checkpoint", get_rel_name(log.relation)),
+            errdetail("%s", error->detail ? error->detail : error->message),
+            errhint("SELECT * FROM auditchain.violations('log') lists all findings."));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "pg/export_query.h"
 #include "pg/hold.h"
 #include "pg/retention.h"
+#include "pg/subtransaction.h"
 
 extern "C" {
 #include <access/xact.h>
@@ -14,7 +15,6 @@ extern "C" {
 #include <miscadmin.h>
 #include <utils/lsyscache.h>
 #include <utils/memutils.h>
-#include <utils/resowner.h>
 #include <utils/snapmgr.h>
 #include <utils/tuplestore.h>
 }
@@ -95,36 +95,14 @@ std::int64_t count_archived(std::int64_t archive) {
 // Applies a policy in a subtransaction: what goes wrong with one log is a WARNING, and stops no
 // other. False where it did.
 bool try_policy(const RetainedLog& log, AppliedPolicy* applied) {
-    MemoryContext caller = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    volatile bool done = false;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(caller);
-    PG_TRY();
-    {
-        *applied = apply_policy(log.relation);
-        ReleaseCurrentSubTransaction();
-        done = true;
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(caller);
-        ErrorData* error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(caller);
-        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
-            ReThrowError(error);
-        }
+    ErrorData* error = try_in_subtransaction([&] { *applied = apply_policy(log.relation); });
+    if (error != nullptr) {
         ereport(WARNING, errcode(error->sqlerrcode),
                 errmsg("retention of log \"%s\" was not applied: %s", log.name, error->message),
                 error->detail ? errdetail("%s", error->detail) : 0,
                 errhint("SELECT auditchain.apply_retention() when that is mended."));
     }
-    PG_END_TRY();
-    MemoryContextSwitchTo(caller);
-    CurrentResourceOwner = owner;
-    return done;
+    return error == nullptr;
 }
 
 }  // namespace
